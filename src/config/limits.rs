@@ -1,0 +1,93 @@
+//! How one number, `GRISTMILL_MEMORY_LIMIT`, is split over everything that holds records.
+//!
+//! | share | holds |
+//! |---|---|
+//! | 1/4 | the client's fetch queues: values and 320 bytes of bookkeeping a record |
+//! | 1/4 | input records pinned by batches, until their last delivery report |
+//! | 1/4 | output bytes and scratch of the same batches |
+//! | 1/8 | copies in the producer's queue |
+//! | 1/8 | requests under way, fragmentation |
+
+/// What may be held at once. Each is asserted against the whole in [`Limits::derive`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// `GRISTMILL_MEMORY_LIMIT`.
+    pub memory_bytes: usize,
+    /// Batches that exist for each source thread.
+    pub batches_per_source: usize,
+    /// Records in a batch, at most.
+    pub batch_records_max: usize,
+    /// Bytes in a batch: reading stops there, but one record larger than this still makes a batch of its own.
+    pub batch_bytes_max: usize,
+    /// Bytes that one source's batches pin together before it stops reading.
+    pub held_bytes_max: usize,
+    /// `queued.max.messages.kbytes` of one consumer, in bytes.
+    pub fetch_queue_bytes: usize,
+    /// `queued.min.messages` of one consumer.
+    pub fetch_queue_records: usize,
+    /// `fetch.max.bytes` of one consumer.
+    pub fetch_bytes_max: usize,
+    /// `fetch.message.max.bytes`: what a partition gives at most in one fetch.
+    pub fetch_partition_bytes_max: usize,
+    /// `queue.buffering.max.kbytes` of the producer, in bytes.
+    pub producer_queue_bytes: usize,
+    /// `queue.buffering.max.messages` of the producer.
+    pub producer_queue_records: usize,
+}
+
+/// Bookkeeping that a record costs beside its bytes: the client's op is 304 bytes, rounded up for our row.
+pub const RECORD_OVERHEAD_BYTES: usize = 320;
+
+/// The smallest limit that is accepted: below it the fixed costs alone would not fit.
+pub const MEMORY_LIMIT_MIN: usize = 32 * MIB;
+
+const MIB: usize = 1024 * 1024;
+
+/// Batches of a source: one being filled, one in each of transform, sink queue and delivery, and as many again, so that a stage
+/// that hesitates does not stop its neighbours.
+const BATCHES_PER_SOURCE: usize = 8;
+
+impl Limits {
+    /// Splits `memory_bytes` for `sources` consumers.
+    ///
+    /// # Panics
+    /// If the limit is under [`MEMORY_LIMIT_MIN`] for a source: the caller has checked it.
+    pub fn derive(
+        memory_bytes: usize,
+        sources: usize,
+        batch_records_max: usize,
+        batch_bytes: Option<usize>,
+    ) -> Limits {
+        assert!(sources > 0 && memory_bytes >= MEMORY_LIMIT_MIN);
+        let quarter = memory_bytes / 4 / sources;
+        // Half of the fetch share for values, half for their bookkeeping: at 320 bytes a record that is where events of
+        // 320 bytes meet both bounds at once.
+        let fetch_queue_bytes = quarter / 2;
+        let fetch_queue_records = (quarter / 2 / RECORD_OVERHEAD_BYTES).clamp(100, 100_000);
+        let batch_bytes_max = batch_bytes.unwrap_or(quarter / BATCHES_PER_SOURCE).clamp(1, quarter);
+        let limits = Limits {
+            memory_bytes,
+            batches_per_source: BATCHES_PER_SOURCE,
+            batch_records_max,
+            batch_bytes_max,
+            held_bytes_max: quarter,
+            fetch_queue_bytes,
+            fetch_queue_records,
+            fetch_bytes_max: (quarter / 8).clamp(MIB / 2, 4 * MIB),
+            fetch_partition_bytes_max: (quarter / 32).clamp(64 * 1024, MIB),
+            producer_queue_bytes: memory_bytes / 8,
+            producer_queue_records: (memory_bytes / 8 / RECORD_OVERHEAD_BYTES).clamp(1_000, 100_000),
+        };
+        let split = sources * (limits.fetch_queue_bytes + limits.fetch_queue_records * RECORD_OVERHEAD_BYTES)
+            + 2 * sources * limits.held_bytes_max
+            + limits.producer_queue_bytes;
+        assert!(split <= memory_bytes, "the shares are within the limit");
+        limits
+    }
+
+    /// The smallest memory limit with which a record of `record_bytes` can pass: it may stand once in each share (fetch
+    /// queue, batch, output) and twice with the producer (queue and request).
+    pub fn smallest_for_record(record_bytes: usize, sources: usize) -> usize {
+        (record_bytes * 4 * sources).max(MEMORY_LIMIT_MIN)
+    }
+}

@@ -1,0 +1,190 @@
+//! Where settings come from: the command line, else the environment, else the file of `--env-file`.
+
+use super::mistakes::{Mistake, quoted};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Everything that was set, by anybody.
+#[derive(Clone, Default)]
+pub struct Sources {
+    flags: BTreeMap<String, String>,
+    environment: BTreeMap<String, String>,
+    /// Names whose value is not UTF-8.
+    unreadable: Vec<String>,
+    file: BTreeMap<String, String>,
+    file_path: Option<PathBuf>,
+}
+
+/// Where a value was found, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The process environment.
+    Environment,
+    /// The file of `--env-file`.
+    File,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Origin::Flag => "on the command line",
+            Origin::Environment => "in the environment",
+            Origin::File => "in the file of --env-file",
+        })
+    }
+}
+
+/// A value and where it was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Given<'a> {
+    /// The value, never empty.
+    pub value: &'a str,
+    /// Where it was found.
+    pub origin: Origin,
+}
+
+impl Sources {
+    /// Takes the environment as it is; what is not UTF-8 is remembered by name.
+    pub fn from_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Sources {
+        let mut sources = Sources::default();
+        for (name, value) in variables {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(sources.environment.insert(name, value)),
+                Err(_) => sources.unreadable.push(name),
+            }
+        }
+        sources
+    }
+
+    /// Adds what the command line says about a variable.
+    pub fn set_flag(&mut self, variable: &str, value: String) {
+        self.flags.insert(variable.to_owned(), value);
+    }
+
+    /// Reads the file of `--env-file`. The process environment stays as it is.
+    ///
+    /// # Errors
+    /// Unreadable, or a line that is no assignment: named by its number, never quoted, for it may hold a secret.
+    pub fn read_env_file(&mut self, path: &Path) -> Result<(), Mistake> {
+        let fault = |problem: String| Mistake::of("--env-file", format!("{}: {problem}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| fault("is not UTF-8".to_owned()))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        for item in dotenvy::from_read_iter(text.as_bytes()) {
+            match item {
+                Ok((name, value)) => drop(self.file.insert(name, value)),
+                Err(dotenvy::Error::LineParse(line, _)) => {
+                    let at = text.find(line.trim_end()).unwrap_or(0);
+                    let number = text[..at].matches('\n').count() + 1;
+                    return Err(fault(format!("line {number} is not NAME=value")));
+                }
+                Err(_) => return Err(fault("cannot be understood".to_owned())),
+            }
+        }
+        self.file_path = Some(path.to_owned());
+        Ok(())
+    }
+
+    /// The same without anything that is called `KAFKA_…`.
+    pub fn without_kafka(&self) -> Sources {
+        let mut kept = self.clone();
+        for place in [&mut kept.flags, &mut kept.environment, &mut kept.file] {
+            place.retain(|name, _| !name.starts_with("KAFKA_"));
+        }
+        kept
+    }
+
+    /// The file that was read.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.file_path.as_deref()
+    }
+
+    /// The strongest value of a variable; an empty one counts as unset.
+    pub fn find(&self, variable: &str) -> Option<Given<'_>> {
+        let places = [
+            (&self.flags, Origin::Flag),
+            (&self.environment, Origin::Environment),
+            (&self.file, Origin::File),
+        ];
+        places.into_iter().find_map(|(place, origin)| {
+            let value = place.get(variable).map(String::as_str).filter(|value| !value.is_empty())?;
+            Some(Given { value, origin })
+        })
+    }
+
+    /// The names of everything that is set in environment or file, to something, in order and once.
+    pub fn names(&self) -> Vec<&str> {
+        let set = self.environment.iter().chain(&self.file).filter(|(_, value)| !value.is_empty());
+        let mut names: Vec<&str> = set.map(|(name, _)| name.as_str()).collect();
+        names.extend(self.unreadable.iter().map(String::as_str));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether the environment sets the variable to something that is not UTF-8.
+    pub fn is_unreadable(&self, variable: &str) -> bool {
+        self.unreadable.iter().any(|name| name == variable)
+    }
+}
+
+impl Given<'_> {
+    /// `got "many" in the environment`.
+    pub fn shown(&self, secret: bool) -> String {
+        if secret {
+            format!("got *** {}", self.origin)
+        } else {
+            format!("got {} {}", quoted(self.value), self.origin)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn environment(pairs: &[(&str, &str)]) -> Sources {
+        Sources::from_environment(pairs.iter().map(|(name, value)| (name.into(), value.into())))
+    }
+
+    fn read(sources: &mut Sources, text: &str) -> Result<(), Mistake> {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("written");
+        sources.read_env_file(file.path())
+    }
+
+    #[test]
+    fn the_strongest_source_wins_and_empty_is_unset() {
+        let mut sources = environment(&[("A", "environment"), ("B", ""), ("C", "")]);
+        read(&mut sources, "A=file\nB=file\n").expect("a good file");
+        sources.set_flag("C", String::new());
+        assert_eq!(sources.find("A").map(|given| given.value), Some("environment"));
+        assert_eq!(sources.find("B").map(|given| given.origin), Some(Origin::File));
+        assert!(sources.find("C").is_none());
+        sources.set_flag("A", "flag".to_owned());
+        assert_eq!(sources.find("A").map(|given| given.value), Some("flag"));
+    }
+
+    #[test]
+    fn a_bad_line_of_the_file_is_numbered_and_not_quoted() {
+        let mut sources = Sources::default();
+        let mistake =
+            read(&mut sources, "\u{feff}A=1\n# note\nPASSWORD canary-secret\n").expect_err("no assignment");
+        assert!(mistake.problem.ends_with("line 3 is not NAME=value"), "{mistake}");
+        assert!(!mistake.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn the_file_does_not_touch_the_process_environment() {
+        let mut sources = Sources::default();
+        read(&mut sources, "GRISTMILL_FROM_FILE=1").expect("a good file");
+        assert!(std::env::var_os("GRISTMILL_FROM_FILE").is_none());
+        assert_eq!(sources.names(), ["GRISTMILL_FROM_FILE"]);
+    }
+}
