@@ -1,0 +1,215 @@
+//! Error codes of the client and the brokers, sorted by what they mean for us.
+
+use rdkafka::bindings::rd_kafka_resp_err_t as Native;
+use rdkafka::error::KafkaError;
+use std::ffi::CStr;
+use std::fmt;
+
+/// An error code as a number. A broker may send codes that this client does not know, so this is not the client's `enum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Code(pub i32);
+
+/// What a code on a delivery report says about one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// The broker has it.
+    Stored,
+    /// The broker refused the record, or the batch it travelled in, for what it is.
+    RecordRefused,
+    /// The topic or the partition is not there.
+    TopicMissing,
+    /// We may not write there.
+    NotAllowed,
+    /// The client threw it out of its queue, which happens only when it is told to.
+    Purged,
+    /// Anything else: the client has given up for good.
+    Failed,
+}
+
+/// Why a group or its topic does not take us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupRefusal {
+    /// We may not use the group.
+    Group,
+    /// We may not read the topic.
+    Topic,
+    /// There is no such topic.
+    MissingTopic,
+    /// The members that are there use another assignment strategy.
+    Strategy,
+    /// Another live process has our instance id.
+    Instance,
+}
+
+/// An error of the client: the code to act on, and its words.
+#[derive(Clone, Debug)]
+pub struct ClientError {
+    /// What it is.
+    pub code: Code,
+    /// In words.
+    pub text: String,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<KafkaError> for ClientError {
+    fn from(error: KafkaError) -> Self {
+        let code = error.rdkafka_error_code().map_or(Code::UNKNOWN, |code| Code(code as i32));
+        Self { code, text: error.to_string() }
+    }
+}
+
+impl Code {
+    /// No code came with the error.
+    pub const UNKNOWN: Code = Code(-1);
+
+    /// No error.
+    pub const OK: Code = Code(0);
+
+    /// Sorts the code of a delivery report. The client itself retries what a broker or the network may get over, without limit,
+    /// so such codes do not arrive here.
+    pub fn delivery(self) -> Delivery {
+        match Native::try_from(self.0).ok() {
+            Some(Native::RD_KAFKA_RESP_ERR_NO_ERROR) => Delivery::Stored,
+            Some(
+                Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+                | Native::RD_KAFKA_RESP_ERR_INVALID_RECORD
+                | Native::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE
+                | Native::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP
+                | Native::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
+                | Native::RD_KAFKA_RESP_ERR__BAD_MSG,
+            ) => Delivery::RecordRefused,
+            Some(
+                Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART
+                | Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID
+                | Native::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION
+                | Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
+                | Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+            ) => Delivery::TopicMissing,
+            Some(
+                Native::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
+                | Native::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED
+                | Native::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+            ) => Delivery::NotAllowed,
+            Some(Native::RD_KAFKA_RESP_ERR__PURGE_QUEUE | Native::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT) => {
+                Delivery::Purged
+            }
+            _ => Delivery::Failed,
+        }
+    }
+
+    /// Sorts what keeps us from reading as a member of the group.
+    pub fn group_refusal(self) -> Option<GroupRefusal> {
+        match Native::try_from(self.0).ok()? {
+            Native::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED => Some(GroupRefusal::Group),
+            Native::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED => Some(GroupRefusal::Topic),
+            Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART | Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC => {
+                Some(GroupRefusal::MissingTopic)
+            }
+            Native::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL => Some(GroupRefusal::Strategy),
+            Native::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Some(GroupRefusal::Instance),
+            _ => None,
+        }
+    }
+
+    /// The offset to read from does not exist (any more).
+    pub fn is_offset_gone(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+            || self.is(Native::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
+    }
+
+    /// The client is beyond use: another process took its place in the group, or its own state is broken.
+    pub fn is_fatal(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) || self.is(Native::RD_KAFKA_RESP_ERR__FATAL)
+    }
+
+    /// Data that the client cannot read and would skip.
+    pub fn is_data_damage(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR__BAD_MSG)
+            || self.is(Native::RD_KAFKA_RESP_ERR__BAD_COMPRESSION)
+            || self.is(Native::RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED)
+    }
+
+    /// Whether this is `native`.
+    pub fn is(self, native: Native) -> bool {
+        self.0 == native as i32
+    }
+
+    /// Whether the client or a broker gets over this without our help: connections, time-outs, leaders that move.
+    pub fn is_transient(self) -> bool {
+        matches!(
+            Native::try_from(self.0).ok(),
+            Some(
+                Native::RD_KAFKA_RESP_ERR__TRANSPORT
+                    | Native::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
+                    | Native::RD_KAFKA_RESP_ERR__RESOLVE
+                    | Native::RD_KAFKA_RESP_ERR__TIMED_OUT
+                    | Native::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE
+                    | Native::RD_KAFKA_RESP_ERR__WAIT_COORD
+                    | Native::RD_KAFKA_RESP_ERR__WAIT_CACHE
+                    | Native::RD_KAFKA_RESP_ERR__RETRY
+                    | Native::RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED
+                    | Native::RD_KAFKA_RESP_ERR__NODE_UPDATE
+                    | Native::RD_KAFKA_RESP_ERR__AUTHENTICATION
+                    | Native::RD_KAFKA_RESP_ERR__SSL
+                    | Native::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT
+                    | Native::RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION
+                    | Native::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE
+                    | Native::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION
+                    | Native::RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE
+                    | Native::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS
+                    | Native::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE
+                    | Native::RD_KAFKA_RESP_ERR_NOT_COORDINATOR
+                    | Native::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS
+                    | Native::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID
+                    | Native::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION
+                    | Native::RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH
+                    | Native::RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH
+                    | Native::RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE
+                    | Native::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR
+                    | Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID
+                    | Native::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT
+            )
+        )
+    }
+}
+
+impl From<Native> for Code {
+    fn from(native: Native) -> Self {
+        Code(native as i32)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Native::try_from(self.0).ok() {
+            Some(native) => {
+                // SAFETY: the function accepts every code and answers with a static C string.
+                let name = unsafe { CStr::from_ptr(rdkafka::bindings::rd_kafka_err2name(native)) };
+                f.write_str(&name.to_string_lossy())
+            }
+            None => write!(f, "error {}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_sorted_by_what_they_mean_for_a_record() {
+        assert_eq!(Code::OK.delivery(), Delivery::Stored);
+        assert_eq!(
+            Code::from(Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE).delivery(),
+            Delivery::RecordRefused
+        );
+        assert_eq!(Code(9999).delivery(), Delivery::Failed, "a code that the client does not know");
+        assert_eq!(Code(9999).to_string(), "error 9999");
+        assert_eq!(Code::from(Native::RD_KAFKA_RESP_ERR__PURGE_QUEUE).delivery(), Delivery::Purged);
+    }
+}

@@ -1,0 +1,85 @@
+//! Commits of a group member: handed to the client without waiting, each answered on a queue of the committer's own.
+//!
+//! The client's blocking commit has no time limit, and its commit callback is not called for commits that were asked for.
+
+use super::code::Code;
+use super::consumer::{GroupConsumer, OwnQueue};
+use super::wake::{QueueWake, WakeFn};
+use rdkafka::bindings as sys;
+use rdkafka::consumer::Consumer;
+use rdkafka::{Offset, TopicPartitionList};
+use std::sync::Arc;
+
+impl GroupConsumer {
+    /// Hands a commit of next offsets to the client; the answer comes to `replies`. Never waits.
+    pub fn commit(&self, offsets: &[(i32, i64)], replies: &CommitReplies) -> Result<(), Code> {
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for &(partition, next) in offsets {
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
+                .map_err(|_| Code::UNKNOWN)?;
+        }
+        // SAFETY: client, list and queue are valid; the list is copied by the call.
+        let code = unsafe {
+            sys::rd_kafka_commit_queue(
+                self.client.client().native_ptr(),
+                list.ptr(),
+                replies.queue.0.as_ptr(),
+                None,
+                std::ptr::null_mut(),
+            )
+        };
+        if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            Ok(())
+        } else {
+            Err(Code::from(code))
+        }
+    }
+}
+
+/// The answers to one consumer's commits.
+pub struct CommitReplies {
+    // The order of the fields is the order of their end.
+    wake: QueueWake,
+    queue: OwnQueue,
+    // The queue belongs to this client.
+    _consumer: Arc<GroupConsumer>,
+}
+
+impl CommitReplies {
+    /// A reply queue that runs `wake` when an answer comes.
+    pub fn new(consumer: &Arc<GroupConsumer>, wake: WakeFn) -> Self {
+        let queue = OwnQueue::new(&consumer.client);
+        // SAFETY: the queue is ours, and its registration ends before it (order of fields).
+        let wake = unsafe { QueueWake::new(queue.0.as_ptr(), wake) };
+        Self { wake, queue, _consumer: consumer.clone() }
+    }
+
+    /// The next answer, if one is there: the commit's code.
+    pub fn poll(&self) -> Option<Code> {
+        let _ = &self.wake;
+        loop {
+            // SAFETY: the queue is valid; the event is ours and destroyed once.
+            unsafe {
+                let event = sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), 0);
+                if event.is_null() {
+                    return None;
+                }
+                let is_answer = sys::rd_kafka_event_type(event) == sys::RD_KAFKA_EVENT_OFFSET_COMMIT;
+                let mut code = Code::from(sys::rd_kafka_event_error(event));
+                let list = sys::rd_kafka_event_topic_partition_list(event);
+                if code == Code::OK && !list.is_null() {
+                    for at in 0..(*list).cnt as usize {
+                        let error = Code((&raw const (*(*list).elems.add(at)).err).cast::<i32>().read());
+                        if error != Code::OK {
+                            code = error;
+                        }
+                    }
+                }
+                sys::rd_kafka_event_destroy(event);
+                if is_answer {
+                    return Some(code);
+                }
+            }
+        }
+    }
+}

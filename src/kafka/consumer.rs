@@ -1,0 +1,380 @@
+//! A member of the consumer group, read in batches.
+//!
+//! Records never pass through the group's main queue: each assigned partition's queue is forwarded to one queue of our own, which is
+//! read with the client's batch call (about half the CPU a record of its `poll`). The main queue carries events alone: rebalances
+//! and errors. (A batch call on the main queue would make the client unassign everything when a rebalance meets it there.)
+//!
+//! Rebalances are not answered inside the client's callback but by the thread that polls, right after `poll_events` returns: the
+//! callback only notes what is asked, and whether the assignment is *lost*, which can be read nowhere else.
+
+use super::code::{ClientError, Code};
+use super::message::{Records, destroy};
+use super::properties;
+use super::rebalance::{GroupContext, GroupEvent};
+use super::wake::{QueueWake, WakeFn};
+use crate::config::{Config, OffsetReset};
+use crate::error::{EngineError, ExitCode, Stage};
+use rdkafka::bindings as sys;
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use std::ffi::CString;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Something among the records that is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The partition has no record below this offset that we have not been given.
+    EndOfPartition {
+        /// The partition.
+        partition: i32,
+        /// The end.
+        offset: i64,
+    },
+    /// The client cannot go on with this partition, or with its connection.
+    Error {
+        /// Why.
+        code: Code,
+        /// The partition.
+        partition: i32,
+        /// Where, if known; else negative.
+        offset: i64,
+        /// The client's own words.
+        text: String,
+    },
+}
+
+/// A group member and its own queue of records.
+pub struct GroupConsumer {
+    // The order of the fields is the order of their end: callback, queue, client.
+    wake: Mutex<Option<QueueWake>>,
+    queue: OwnQueue,
+    pub(super) client: BaseConsumer<GroupContext>,
+    pub(super) topic: String,
+    topic_c: CString,
+    is_static: bool,
+}
+
+/// A queue of a client, made by us.
+pub(super) struct OwnQueue(pub(super) NonNull<sys::rd_kafka_queue_t>);
+
+// SAFETY: the client's queues are thread-safe.
+unsafe impl Send for OwnQueue {}
+// SAFETY: as above.
+unsafe impl Sync for OwnQueue {}
+
+impl OwnQueue {
+    pub(super) fn new(client: &BaseConsumer<GroupContext>) -> Self {
+        // SAFETY: the client is valid; the new queue is ours.
+        let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
+        Self(NonNull::new(queue).expect("a queue of a valid client"))
+    }
+}
+
+impl Drop for OwnQueue {
+    fn drop(&mut self) {
+        // SAFETY: ours since `rd_kafka_queue_new`, destroyed once, before the client.
+        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) };
+    }
+}
+
+impl GroupConsumer {
+    /// Makes the member of source thread `thread` and subscribes to the input topic.
+    pub fn join(config: &Config, thread: usize) -> Result<Arc<Self>, EngineError> {
+        let failed = |what: &str, error: KafkaError| {
+            EngineError::new(
+                Stage::Start,
+                ExitCode::Config,
+                format!("the consumer for group \"{}\" cannot {what}: {error}", config.group.id),
+            )
+        };
+        let settings = client_config(config, thread);
+        let is_static = settings.get("group.instance.id").is_some();
+        let client: BaseConsumer<GroupContext> = settings
+            .create_with_context(GroupContext::new(&config.topics.input))
+            .map_err(|error| failed("be made", error))?;
+        let queue = OwnQueue::new(&client);
+        client.subscribe(&[&config.topics.input]).map_err(|error| failed("subscribe", error))?;
+        let topic_c = CString::new(config.topics.input.as_str())
+            .expect("a topic's name has no NUL, configuration checked it");
+        let topic = config.topics.input.clone();
+        Ok(Arc::new(Self { wake: Mutex::new(None), queue, client, topic, topic_c, is_static }))
+    }
+
+    /// Runs `wake` whenever records become available.
+    pub fn wake_on_records(&self, wake: WakeFn) {
+        // SAFETY: the queue lives as long as `self`, and the registration ends before it (order of fields).
+        let wake = unsafe { QueueWake::new(self.queue.0.as_ptr(), wake) };
+        *self.wake.lock().unwrap_or_else(PoisonError::into_inner) = Some(wake);
+    }
+
+    /// Serves the group: heartbeats' consequences, errors, rebalances; never a record. Call it often, from one thread. At
+    /// most one event is handed out a call, and it must be answered before the next call.
+    pub fn poll_events(&self) -> Result<Option<GroupEvent>, (Code, String)> {
+        let polled = self.client.poll(Duration::ZERO);
+        if let Some(event) = self.client.context().take_event() {
+            return Ok(Some(event));
+        }
+        match polled {
+            None => Ok(None),
+            Some(Ok(message)) => {
+                // Each partition's queue is forwarded before the partition is assigned, so this cannot carry a record.
+                drop(message);
+                Err((Code::UNKNOWN, "a record came through the event queue".to_owned()))
+            }
+            Some(Err(error)) => {
+                let ClientError { code, text } = error.into();
+                if code.is_transient() {
+                    return Ok(None);
+                }
+                let reason = self.client.context().take_reason().unwrap_or(text);
+                Err((code, reason))
+            }
+        }
+    }
+
+    /// Takes partitions up, each at its offset. Their queues are forwarded first, so that no record goes elsewhere, and once more
+    /// when the client has taken the order: where it was still busy giving the partition back, it undid the first.
+    pub fn assign(&self, starts: &[(i32, i64)]) -> Result<(), ClientError> {
+        let mut list = TopicPartitionList::with_capacity(starts.len());
+        for &(partition, offset) in starts {
+            self.forward(partition);
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
+        }
+        self.client.incremental_assign(&list)?;
+        for &(partition, _) in starts {
+            self.forward(partition);
+        }
+        Ok(())
+    }
+
+    /// Gives partitions back.
+    pub fn unassign(&self, partitions: &[i32]) -> Result<(), ClientError> {
+        Ok(self.client.incremental_unassign(&list_of(&self.topic, partitions))?)
+    }
+
+    /// Goes on elsewhere in partitions that are ours, each at its offset; what was fetched ahead of them is dropped. Answers with
+    /// those that the client does not read at present: they must be taken up anew.
+    pub fn seek(&self, places: &[(i32, i64)], wait: Duration) -> Vec<(i32, i64)> {
+        let mut list = TopicPartitionList::with_capacity(places.len());
+        for &(partition, offset) in places {
+            if list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)).is_err() {
+                return places.to_vec();
+            }
+        }
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let Ok(answer) = self.client.seek_partitions(list, wait) else { return places.to_vec() };
+        let failed = |partition: i32| {
+            answer.find_partition(&self.topic, partition).is_none_or(|element| element.error().is_err())
+        };
+        places.iter().copied().filter(|&(partition, _)| failed(partition)).collect()
+    }
+
+    /// The group's committed offsets, `None` where there is none.
+    pub fn committed(
+        &self,
+        partitions: &[i32],
+        wait: Duration,
+    ) -> Result<Vec<(i32, Option<i64>)>, ClientError> {
+        let list = self.client.committed_offsets(list_of(&self.topic, partitions), wait)?;
+        list.elements()
+            .iter()
+            .map(|element| {
+                element.error()?;
+                let offset = match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                };
+                Ok((element.partition(), offset))
+            })
+            .collect()
+    }
+
+    /// The oldest and the end offset of a partition, asked of the broker now. Under `read_committed` the end is the last
+    /// stable offset.
+    pub fn bounds(&self, partition: i32, wait: Duration) -> Result<(i64, i64), ClientError> {
+        Ok(self.client.fetch_watermarks(&self.topic, partition, wait)?)
+    }
+
+    /// How many partitions the input topic has, asked of the broker now.
+    pub fn partitions(&self, wait: Duration) -> Result<usize, ClientError> {
+        let metadata = self.client.fetch_metadata(Some(&self.topic), wait)?;
+        Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+    }
+
+    /// Reads up to `max` records into `records`, which must be empty: returns when there are `max`, or after `wait`. What is
+    /// no record is handed out beside, with the row before which it stood.
+    pub fn read(&self, records: &mut Records, max: usize, wait: Duration) -> Vec<(usize, Notice)> {
+        assert!(records.is_empty(), "a batch is read once");
+        let messages = records.messages_mut();
+        messages.reserve(max);
+        // SAFETY: there is room for `max` pointers behind the (empty) vector's start; the call writes that many at most and
+        // answers how many it wrote, each a valid message that is ours now. `NonNull` has the layout of a pointer.
+        unsafe {
+            let count = sys::rd_kafka_consume_batch_queue(
+                self.queue.0.as_ptr(),
+                wait.as_millis().min(i32::MAX as u128) as i32,
+                messages.as_mut_ptr().cast(),
+                max,
+            );
+            messages.set_len(usize::try_from(count).unwrap_or(0));
+        }
+        let mut notices = Vec::new();
+        let mut row = 0;
+        messages.retain(|message| {
+            // SAFETY: the message is valid. The code is read as a number: a broker may send one that the binding's enum lacks.
+            let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
+            if code == Code::OK {
+                row += 1;
+                return true;
+            }
+            notices.push((row, notice(*message, code)));
+            destroy(*message);
+            false
+        });
+        notices
+    }
+
+    /// Leaves the group: a dynamic member at once; a static one stays known to the group until its session ends, unless
+    /// `leave`. All records must be back. `false`: the deadline passed, and dropping this may hang.
+    pub fn close(&self, leave: bool, deadline: Instant) -> bool {
+        self.client.context().closing.store(true, Ordering::Release);
+        let native = self.client.client().native_ptr();
+        let is_idle = self.client.assignment().is_ok_and(|list| list.count() == 0);
+        if leave || (is_idle && !self.is_static) {
+            // A static member leaves when it unsubscribes, not when it closes. Nor does one without partitions (the client
+            // forgets to tell the group), and whoever joins next would wait for the end of its session.
+            self.client.unsubscribe();
+            while self.client.assignment().is_ok_and(|list| list.count() > 0) && Instant::now() < deadline {
+                drop(self.client.poll(Duration::from_millis(20)));
+            }
+        }
+        // SAFETY: the client is valid. The queue reference is given back; the client keeps its own for as long as it closes.
+        unsafe {
+            let queue = sys::rd_kafka_queue_get_consumer(native);
+            if queue.is_null() {
+                return true;
+            }
+            let error = sys::rd_kafka_consumer_close_queue(native, queue);
+            sys::rd_kafka_queue_destroy(queue);
+            if !error.is_null() {
+                // A client that was put out of the group does not leave it, one that has left does not leave it again.
+                sys::rd_kafka_error_destroy(error);
+                return sys::rd_kafka_consumer_closed(native) == 1;
+            }
+        }
+        // SAFETY: the client is valid.
+        while unsafe { sys::rd_kafka_consumer_closed(native) } == 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            drop(self.client.poll(Duration::from_millis(20)));
+        }
+        true
+    }
+
+    fn forward(&self, partition: i32) {
+        // SAFETY: client and name are valid; the partition's queue reference is given back at once, the forwarding stays.
+        unsafe {
+            let from = sys::rd_kafka_queue_get_partition(
+                self.client.client().native_ptr(),
+                self.topic_c.as_ptr(),
+                partition,
+            );
+            if !from.is_null() {
+                sys::rd_kafka_queue_forward(from, self.queue.0.as_ptr());
+                sys::rd_kafka_queue_destroy(from);
+            }
+        }
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        // From here on nobody answers rebalances but the callback itself.
+        self.client.context().closing.store(true, Ordering::Release);
+    }
+}
+
+fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
+    // SAFETY: the message is valid; its error text is a C string that lives as long as it.
+    unsafe {
+        let (partition, offset) = (message.as_ref().partition, message.as_ref().offset);
+        if code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            return Notice::EndOfPartition { partition, offset };
+        }
+        let text = sys::rd_kafka_message_errstr(message.as_ptr());
+        let text = if text.is_null() {
+            String::new()
+        } else {
+            std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
+        };
+        Notice::Error { code, partition, offset, text }
+    }
+}
+
+fn list_of(topic: &str, partitions: &[i32]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for &partition in partitions {
+        list.add_partition(topic, partition);
+    }
+    list
+}
+
+fn client_config(config: &Config, thread: usize) -> ClientConfig {
+    let limits = &config.limits;
+    let mut client = properties::base(&config.kafka);
+    client
+        .set("group.id", &config.group.id)
+        .set("group.protocol", "classic")
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", config.kafka.session_timeout.as_millis().to_string())
+        .set("heartbeat.interval.ms", heartbeat(config.kafka.session_timeout).as_millis().to_string())
+        // The client may neither store nor commit an offset of its own accord: it knows nothing of epochs.
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Where a partition starts is decided in `source`; the client must not jump.
+        .set("auto.offset.reset", "error")
+        .set("isolation.level", "read_committed")
+        .set("check.crcs", "true")
+        .set("allow.auto.create.topics", "false")
+        // An end of partition behind transaction markers is progress too.
+        .set("enable.partition.eof", "true")
+        .set("queued.min.messages", limits.fetch_queue_records.to_string())
+        .set("queued.max.messages.kbytes", (limits.fetch_queue_bytes / 1024).max(1).to_string())
+        .set("fetch.max.bytes", limits.fetch_bytes_max.to_string())
+        .set("fetch.message.max.bytes", limits.fetch_partition_bytes_max.to_string())
+        .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
+        // The default of 1000 ms idles for a second whenever the queue was full.
+        .set("fetch.queue.backoff.ms", "2");
+    if let Some(instance) = &config.group.instance_id {
+        client.set("group.instance.id", format!("{instance}-{thread}"));
+    }
+    for (name, value) in &config.kafka.consumer_properties {
+        client.set(name, value);
+    }
+    client
+}
+
+/// A third of the session, as Kafka recommends, and at most its default of 3 s.
+fn heartbeat(session: Duration) -> Duration {
+    (session / 3).min(Duration::from_secs(3))
+}
+
+/// A broker answers with at least one whole record batch, however large: the client must accept it.
+const RECEIVE_BYTES_MAX: usize = 1_000_000_000;
+
+/// What to do about a partition without a committed offset.
+pub fn start_of(reset: OffsetReset, (low, high): (i64, i64)) -> Option<i64> {
+    match reset {
+        OffsetReset::Earliest => Some(low),
+        OffsetReset::Latest => Some(high),
+        OffsetReset::None => None,
+    }
+}

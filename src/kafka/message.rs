@@ -1,0 +1,200 @@
+//! Records as the client hands them over: owned pointers into its fetch buffers, no copy.
+
+use super::consumer::GroupConsumer;
+use super::headers::HeadersRef;
+use rdkafka::bindings as sys;
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::Arc;
+
+/// A batch's records, in the order in which they were read. They pin the client's fetch buffers until they are cleared, and keep
+/// the consumer alive that they came from.
+pub struct Records {
+    messages: Vec<NonNull<sys::rd_kafka_message_t>>,
+    owner: Arc<GroupConsumer>,
+}
+
+/// Where a record is from and how large it is.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordSize {
+    /// The input partition.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+    /// Key and value.
+    pub payload_bytes: usize,
+    /// Header names and values.
+    pub header_bytes: usize,
+}
+
+// SAFETY: a message is owned by this vector alone and may be read and destroyed on any thread; the client's messages are not
+// bound to one.
+unsafe impl Send for Records {}
+// SAFETY: through `&self` only plain fields of the message are read (value, key, partition, offset, time stamp), which nobody writes
+// after the read. The headers are parsed lazily, which writes: they need `&mut self`.
+unsafe impl Sync for Records {}
+
+impl Records {
+    /// An empty set with room for `capacity` records of this consumer.
+    pub fn with_capacity(owner: Arc<GroupConsumer>, capacity: usize) -> Self {
+        Self { messages: Vec::with_capacity(capacity), owner }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// The consumer that they came from.
+    pub fn owner(&self) -> &Arc<GroupConsumer> {
+        &self.owner
+    }
+
+    /// The value; `None` is a tombstone.
+    pub fn value(&self, row: usize) -> Option<&[u8]> {
+        let message = self.message(row);
+        // SAFETY: the client describes the value by pointer and length, both valid until the message is destroyed, which needs
+        // `&mut self`.
+        (!message.payload.is_null())
+            .then(|| unsafe { slice::from_raw_parts(message.payload.cast::<u8>(), message.len) })
+    }
+
+    /// The key; `None` is no key.
+    pub fn key(&self, row: usize) -> Option<&[u8]> {
+        let message = self.message(row);
+        // SAFETY: as for the value.
+        (!message.key.is_null())
+            .then(|| unsafe { slice::from_raw_parts(message.key.cast::<u8>(), message.key_len) })
+    }
+
+    /// The input partition.
+    pub fn partition(&self, row: usize) -> i32 {
+        self.message(row).partition
+    }
+
+    /// The offset in the input partition.
+    pub fn offset(&self, row: usize) -> i64 {
+        self.message(row).offset
+    }
+
+    /// The record's time stamp in ms since 1970; -1 if it has none.
+    pub fn timestamp_ms(&self, row: usize) -> i64 {
+        let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+        // SAFETY: the message is valid; the call only reads it.
+        unsafe { sys::rd_kafka_message_timestamp(self.messages[row].as_ptr(), &mut kind) }
+    }
+
+    /// The headers, parsed on the first call; `None` if there are none.
+    pub fn headers(&mut self, row: usize) -> Option<HeadersRef<'_>> {
+        // SAFETY: the message is valid for as long as it is borrowed, and `&mut self` keeps every other reader away while the
+        // client parses.
+        unsafe { headers(self.messages[row]) }
+    }
+
+    /// Gives everything back to the client.
+    pub fn clear(&mut self) {
+        for message in self.messages.drain(..) {
+            destroy(message);
+        }
+    }
+
+    /// Gives back the records from `rows` on.
+    pub fn truncate(&mut self, rows: usize) {
+        for message in self.messages.drain(rows..) {
+            destroy(message);
+        }
+    }
+
+    /// Keeps the records for which `keep` answers yes, and gives the others back. Order is kept.
+    pub fn retain_sized(&mut self, mut keep: impl FnMut(RecordSize) -> bool) {
+        self.messages.retain(|message| {
+            // SAFETY: the message is valid until it is destroyed just below.
+            let fields = unsafe { message.as_ref() };
+            let kept = keep(RecordSize {
+                partition: fields.partition,
+                offset: fields.offset,
+                payload_bytes: fields.len + fields.key_len,
+                // SAFETY: the message is valid, and `&mut self` keeps every other reader away.
+                header_bytes: unsafe { headers(*message) }.map_or(0, HeadersRef::bytes),
+            });
+            if !kept {
+                destroy(*message);
+            }
+            kept
+        });
+    }
+
+    pub(super) fn messages_mut(&mut self) -> &mut Vec<NonNull<sys::rd_kafka_message_t>> {
+        &mut self.messages
+    }
+
+    fn message(&self, row: usize) -> &sys::rd_kafka_message_t {
+        // SAFETY: every pointer in the vector is a valid message until it is destroyed, which removes it from the vector.
+        unsafe { self.messages[row].as_ref() }
+    }
+}
+
+impl Drop for Records {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// The headers of a message, parsed on the first call.
+///
+/// # Safety
+/// The message stays valid for `'a`, and nobody else looks at it during the call.
+unsafe fn headers<'a>(message: NonNull<sys::rd_kafka_message_t>) -> Option<HeadersRef<'a>> {
+    // SAFETY: as promised to us.
+    let parse = || unsafe { parse_headers(message) };
+    if may_have_headers(message) {
+        return parse();
+    }
+    debug_assert!(parse().is_none(), "the byte behind a value counts its headers");
+    None
+}
+
+/// Asks the client, which makes and drops a whole buffer for it even where there are no headers.
+///
+/// # Safety
+/// As for [`headers`].
+unsafe fn parse_headers<'a>(message: NonNull<sys::rd_kafka_message_t>) -> Option<HeadersRef<'a>> {
+    let mut headers = std::ptr::null_mut();
+    // SAFETY: the message is valid, and ours alone meanwhile.
+    let code = unsafe { sys::rd_kafka_message_headers(message.as_ptr(), &mut headers) };
+    if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return None;
+    }
+    // SAFETY: on success the pointer is valid for as long as the message.
+    NonNull::new(headers).map(|headers| unsafe { HeadersRef::new(headers) })
+}
+
+/// A look at the number of headers where the record lies; `true` where it cannot be seen.
+///
+/// In a record batch of version 2 the number of headers follows the value at once, as a varint, and the client hands a value out
+/// where it lies in the batch (rdkafka_msgset_reader.c). Batches of that version alone have a leader epoch. A value of no bytes
+/// is handed out from elsewhere.
+fn may_have_headers(message: NonNull<sys::rd_kafka_message_t>) -> bool {
+    // SAFETY: the message is valid; with a leader epoch there is a byte behind the value, in the same buffer.
+    unsafe {
+        let fields = message.as_ref();
+        if fields.payload.is_null()
+            || fields.len == 0
+            || sys::rd_kafka_message_leader_epoch(message.as_ptr()) < 0
+        {
+            return true;
+        }
+        *fields.payload.cast::<u8>().add(fields.len) != 0
+    }
+}
+
+/// Gives one message back to the client.
+pub(super) fn destroy(message: NonNull<sys::rd_kafka_message_t>) {
+    // SAFETY: called once for each message that the client handed to us, by its only owner.
+    unsafe { sys::rd_kafka_message_destroy(message.as_ptr()) };
+}

@@ -1,0 +1,343 @@
+//! The producer: one client for output and dead letters, topic handles cached, delivery reports read in bulk.
+//!
+//! `rd_kafka_produceva` with a cached topic handle costs what the batch call costs and keeps headers and time stamps, which the
+//! batch call cannot.
+
+use super::code::Code;
+use super::context::forward;
+use super::headers::Headers;
+use super::properties;
+use super::wake::{QueueWake, WakeFn};
+use crate::config::{Config, Kafka};
+use crate::error::{EngineError, ExitCode, Stage};
+use rdkafka::bindings as sys;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use std::ffi::{CStr, CString, c_void};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// A record on its way out. `None` as partition lets the client place it by its key, as the Java clients do (murmur2).
+pub struct Outgoing<'a> {
+    /// Which of the producer's topics: an index into those it was made with.
+    pub topic: usize,
+    /// The partition, or by key.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// ms since 1970. The client takes 0 for "now".
+    pub timestamp_ms: i64,
+    /// Comes back with the delivery report.
+    pub opaque: usize,
+}
+
+/// Why a record was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// The client's queue is full: serve reports, then try the same record again.
+    QueueFull,
+    /// The record is larger than any request may be.
+    TooLarge,
+    /// Anything else.
+    Refused(Code),
+}
+
+/// The broker's verdict on one record.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// What was sent with it.
+    pub opaque: usize,
+    /// The verdict.
+    pub code: Code,
+    /// Where it went.
+    pub partition: i32,
+}
+
+/// The producing client.
+pub struct Producer {
+    client: NonNull<sys::rd_kafka_t>,
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    topics: Vec<NonNull<sys::rd_kafka_topic_t>>,
+    wake: Option<QueueWake>,
+    reported: Vec<*const sys::rd_kafka_message_t>,
+}
+
+// SAFETY: the client is thread-safe; the scratch vector holds no pointers between calls.
+unsafe impl Send for Producer {}
+
+impl Producer {
+    /// A producer for these topics. `wake` runs when reports are there.
+    pub fn new(
+        config: &Config,
+        topics: &[&str],
+        record_bytes_max: usize,
+        batch_bytes_max: usize,
+        wake: WakeFn,
+    ) -> Result<Self, EngineError> {
+        let failed = |error: &dyn std::fmt::Display| {
+            EngineError::new(Stage::Start, ExitCode::Config, format!("the producer cannot be made: {error}"))
+        };
+        let client_config = client_config(config, record_bytes_max, batch_bytes_max);
+        let native = client_config.create_native_config().map_err(|error| failed(&error))?;
+        let mut text = [0 as std::ffi::c_char; 512];
+        // SAFETY: the configuration is valid; on success the client owns it, so it is not dropped here; on failure it leaks, once,
+        // in a process that is about to end.
+        let client = unsafe {
+            sys::rd_kafka_conf_set_events(
+                native.ptr(),
+                sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG,
+            );
+            let native = ManuallyDrop::new(native);
+            sys::rd_kafka_new(
+                sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
+                native.ptr(),
+                text.as_mut_ptr(),
+                text.len(),
+            )
+        };
+        let Some(client) = NonNull::new(client) else {
+            // SAFETY: the client wrote a C string into the buffer.
+            return Err(failed(&unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy()));
+        };
+        // SAFETY: the client is valid; its main queue takes the log lines too; the reference is given back in `drop`.
+        let queue = unsafe {
+            let queue = sys::rd_kafka_queue_get_main(client.as_ptr());
+            sys::rd_kafka_set_log_queue(client.as_ptr(), queue);
+            NonNull::new(queue).expect("a client has a main queue")
+        };
+        // SAFETY: the queue lives until `drop`, which ends the registration first.
+        let wake = Some(unsafe { QueueWake::new(queue.as_ptr(), wake) });
+        let mut producer = Self { client, queue, topics: Vec::new(), wake, reported: Vec::new() };
+        for topic in topics {
+            producer.open(topic).map_err(|error| failed(&error))?;
+        }
+        Ok(producer)
+    }
+
+    /// Hands a record to the client, which copies key and value (handing values over in place, with the batch kept until its last
+    /// report, was tried: no difference that could be measured). Headers change owner on success; else they are dropped, so
+    /// a further try makes them anew.
+    pub fn send(&self, record: &Outgoing<'_>, headers: Option<Headers>) -> Result<(), SendError> {
+        use sys::rd_kafka_vtype_t as Kind;
+        let bytes = |bytes: Option<&[u8]>| sys::rd_kafka_vu_s__bindgen_ty_1__bindgen_ty_1 {
+            ptr: bytes.map_or(std::ptr::null_mut(), |bytes| bytes.as_ptr().cast_mut().cast::<c_void>()),
+            size: bytes.map_or(0, <[u8]>::len),
+        };
+        let unit = |vtype, u| sys::rd_kafka_vu_t { vtype, u };
+        type Value = sys::rd_kafka_vu_s__bindgen_ty_1;
+        let headers_ptr = headers.as_ref().map_or(std::ptr::null_mut(), Headers::as_ptr);
+        let units = [
+            unit(Kind::RD_KAFKA_VTYPE_RKT, Value { rkt: self.topics[record.topic].as_ptr() }),
+            unit(
+                Kind::RD_KAFKA_VTYPE_PARTITION,
+                Value { i32_: record.partition.unwrap_or(PARTITION_BY_KEY) },
+            ),
+            unit(Kind::RD_KAFKA_VTYPE_MSGFLAGS, Value { i: sys::RD_KAFKA_MSG_F_COPY }),
+            unit(Kind::RD_KAFKA_VTYPE_VALUE, Value { mem: bytes(record.value) }),
+            unit(Kind::RD_KAFKA_VTYPE_KEY, Value { mem: bytes(record.key) }),
+            unit(Kind::RD_KAFKA_VTYPE_OPAQUE, Value { ptr: record.opaque as *mut c_void }),
+            unit(Kind::RD_KAFKA_VTYPE_TIMESTAMP, Value { i64_: record.timestamp_ms }),
+            unit(Kind::RD_KAFKA_VTYPE_HEADERS, Value { headers: headers_ptr }),
+        ];
+        let count = if headers.is_some() { units.len() } else { units.len() - 1 };
+        // SAFETY: client and topic are valid; `count` units are described, each with the member its kind asks for; key and value
+        // are copied by the call (`MSG_F_COPY`).
+        let error = unsafe { sys::rd_kafka_produceva(self.client.as_ptr(), units.as_ptr(), count) };
+        if error.is_null() {
+            // The client owns them now.
+            std::mem::forget(headers);
+            return Ok(());
+        }
+        // SAFETY: the error is valid, and destroyed once.
+        let code = unsafe {
+            let code = Code::from(sys::rd_kafka_error_code(error));
+            sys::rd_kafka_error_destroy(error);
+            code
+        };
+        use sys::rd_kafka_resp_err_t as Native;
+        Err(if code.is(Native::RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+            SendError::QueueFull
+        } else if code.is(Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            SendError::TooLarge
+        } else {
+            SendError::Refused(code)
+        })
+    }
+
+    /// Serves what the client has to say, waiting at most `wait` for the first of it: delivery reports go to `report`, one call
+    /// each. A fatal error of the client is the answer.
+    pub fn serve(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<(), String> {
+        let mut wait_ms = wait.as_millis().min(i32::MAX as u128) as i32;
+        loop {
+            // SAFETY: the queue is valid; the event is ours, and destroyed once below.
+            let event = unsafe { sys::rd_kafka_queue_poll(self.queue.as_ptr(), wait_ms) };
+            if event.is_null() {
+                return Ok(());
+            }
+            wait_ms = 0;
+            // SAFETY: the event is valid.
+            let outcome = match unsafe { sys::rd_kafka_event_type(event) } {
+                sys::RD_KAFKA_EVENT_DR => {
+                    self.serve_reports(event, &mut report);
+                    Ok(())
+                }
+                sys::RD_KAFKA_EVENT_ERROR => self.serve_error(event),
+                sys::RD_KAFKA_EVENT_LOG => {
+                    serve_log(event);
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            // SAFETY: ours, and not used after this.
+            unsafe { sys::rd_kafka_event_destroy(event) };
+            outcome?;
+        }
+    }
+
+    /// Asks the client to send what lingers now, and waits until nothing is left or the time is over; reports are still to
+    /// be served.
+    pub fn flush(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<bool, String> {
+        let deadline = Instant::now() + wait;
+        loop {
+            // SAFETY: the client is valid.
+            let code = unsafe { sys::rd_kafka_flush(self.client.as_ptr(), 0) };
+            self.serve(Duration::from_millis(10), &mut report)?;
+            // SAFETY: the client is valid.
+            let left = unsafe { sys::rd_kafka_outq_len(self.client.as_ptr()) };
+            if Code::from(code) == Code::OK && left == 0 {
+                return Ok(true);
+            }
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Throws away what is queued or under way: each record is reported as purged. For a client that is beyond use.
+    pub fn purge(&mut self) {
+        // SAFETY: the client is valid.
+        unsafe { sys::rd_kafka_purge(self.client.as_ptr(), PURGE_QUEUE_AND_INFLIGHT) };
+    }
+
+    fn open(&mut self, topic: &str) -> Result<(), String> {
+        let name = CString::new(topic).map_err(|_| "a topic's name holds a NUL".to_owned())?;
+        // SAFETY: client and name are valid; without a configuration the client's own is used.
+        let handle =
+            unsafe { sys::rd_kafka_topic_new(self.client.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        let handle = NonNull::new(handle).ok_or_else(|| format!("topic \"{topic}\" cannot be opened"))?;
+        self.topics.push(handle);
+        Ok(())
+    }
+
+    fn serve_reports(&mut self, event: *mut sys::rd_kafka_event_t, report: &mut impl FnMut(Report)) {
+        // SAFETY: the event is valid and a delivery report; its messages live as long as it. Room for all of them is made first.
+        unsafe {
+            let count = sys::rd_kafka_event_message_count(event);
+            self.reported.clear();
+            self.reported.reserve(count);
+            let got = sys::rd_kafka_event_message_array(event, self.reported.as_mut_ptr(), count);
+            self.reported.set_len(got);
+            for &message in &self.reported {
+                report(Report {
+                    opaque: (*message)._private as usize,
+                    code: Code((&raw const (*message).err).cast::<i32>().read()),
+                    partition: (*message).partition,
+                });
+            }
+        }
+        self.reported.clear();
+    }
+
+    fn serve_error(&self, event: *mut sys::rd_kafka_event_t) -> Result<(), String> {
+        // SAFETY: the event is valid and an error; its text lives as long as it.
+        let (code, text) = unsafe {
+            let text = sys::rd_kafka_event_error_string(event);
+            let text = if text.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(text).to_string_lossy().into_owned()
+            };
+            (Code::from(sys::rd_kafka_event_error(event)), text)
+        };
+        if !code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL) {
+            tracing::warn!(target: "librdkafka", error = %code, reason = text, "producer");
+            return Ok(());
+        }
+        let mut buffer = [0 as std::ffi::c_char; 512];
+        // SAFETY: the client is valid; the buffer is described by pointer and length, and filled with a C string.
+        let (code, text) = unsafe {
+            let code = sys::rd_kafka_fatal_error(self.client.as_ptr(), buffer.as_mut_ptr(), buffer.len());
+            (Code::from(code), CStr::from_ptr(buffer.as_ptr()).to_string_lossy().into_owned())
+        };
+        Err(format!("{code}: {text}"))
+    }
+}
+
+impl Drop for Producer {
+    /// Whatever is still queued is lost here: flush first.
+    fn drop(&mut self) {
+        self.wake = None;
+        // SAFETY: topic handles and queue reference are given back once each, then the client, as its documentation asks. A
+        // purge makes the end quick.
+        unsafe {
+            sys::rd_kafka_purge(self.client.as_ptr(), PURGE_QUEUE_AND_INFLIGHT);
+            for topic in self.topics.drain(..) {
+                sys::rd_kafka_topic_destroy(topic.as_ptr());
+            }
+            sys::rd_kafka_queue_destroy(self.queue.as_ptr());
+            sys::rd_kafka_destroy(self.client.as_ptr());
+        }
+    }
+}
+
+fn serve_log(event: *mut sys::rd_kafka_event_t) {
+    let (mut facility, mut message, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+    // SAFETY: the event is valid and a log line; on success the strings live as long as it.
+    unsafe {
+        if sys::rd_kafka_event_log(event, &mut facility, &mut message, &mut level) == 0 {
+            let level = match level {
+                ..=3 => RDKafkaLogLevel::Error,
+                4 => RDKafkaLogLevel::Warning,
+                5 | 6 => RDKafkaLogLevel::Info,
+                _ => RDKafkaLogLevel::Debug,
+            };
+            forward(
+                level,
+                &CStr::from_ptr(facility).to_string_lossy(),
+                CStr::from_ptr(message).to_string_lossy().trim(),
+            );
+        }
+    }
+}
+
+fn client_config(config: &Config, record_bytes_max: usize, batch_bytes_max: usize) -> ClientConfig {
+    let Kafka { compression, producer_properties, .. } = &config.kafka;
+    let mut client = properties::base(&config.kafka);
+    client
+        // Sets `acks=all` and at most five requests in flight; keeps the order over retries.
+        .set("enable.idempotence", "true")
+        // An outage of any length is waited for: the broker's failures are never the record's.
+        .set("message.timeout.ms", "0")
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", compression.as_str())
+        .set("linger.ms", "5")
+        .set("batch.size", batch_bytes_max.to_string())
+        .set("batch.num.messages", "10000")
+        // Whether a record fits its topic is decided before it is sent; this bound only keeps the client from deciding first.
+        .set("message.max.bytes", record_bytes_max.to_string())
+        .set("queue.buffering.max.messages", config.limits.producer_queue_records.to_string())
+        .set("queue.buffering.max.kbytes", (config.limits.producer_queue_bytes / 1024).max(1).to_string())
+        .set("log.queue", "true");
+    for (name, value) in producer_properties {
+        client.set(name, value);
+    }
+    client
+}
+
+/// `RD_KAFKA_PARTITION_UA`: the client's partitioner decides.
+const PARTITION_BY_KEY: i32 = -1;
+
+/// `RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT`.
+const PURGE_QUEUE_AND_INFLIGHT: i32 = 3;
