@@ -1,0 +1,389 @@
+//! Wiring only: pools, channels, threads, the order in which they are joined, and the report at the end.
+//!
+//! Capacities: each source owns B batches; its way home has room for B, the channels between the stages for all S·B batches. No
+//! stage ever waits to send; backpressure is a source that finds no empty batch.
+
+mod report;
+mod start;
+
+pub use report::RunReport;
+pub use start::{Prepared, RunOptions};
+
+use crate::batch::Batch;
+use crate::config::Config;
+use crate::contract::Plan;
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::{CommitReplies, GroupConsumer, Producer, Records, WakeFn};
+use crate::progress::Board;
+use crate::shutdown::Shutdown;
+use crate::sink::{Sink, SinkEnds, SourceLane};
+use crate::source::{RateLimit, Source, SourceEnds, UntilEnd};
+use crate::telemetry::health::Health;
+use crate::telemetry::http::HttpServer;
+use crate::telemetry::metrics::Metrics;
+use crate::transform::Transform;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use rayon::ThreadPoolBuilder;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A running engine.
+pub struct Engine {
+    shutdown: Arc<Shutdown>,
+    metrics: Arc<Metrics>,
+    sources: Vec<JoinHandle<bool>>,
+    transform: JoinHandle<()>,
+    sink: JoinHandle<()>,
+    housekeeping: Housekeeping,
+    http: Option<HttpServer>,
+    started: Instant,
+}
+
+impl Engine {
+    /// Starts every thread. From here on the group membership lives until [`Engine::join`].
+    pub fn start(prepared: Prepared) -> Result<Engine, EngineError> {
+        let Prepared { config, plan, options, targets, input_partitions, shutdown } = prepared;
+        let sources = config.pipeline.source_threads;
+        let metrics = Metrics::new();
+        metrics.input_topic(&config.topics.input);
+        metrics.input_partitions(input_partitions);
+        metrics.memory_limit(config.limits.memory_bytes as u64);
+        metrics.client_version(&crate::kafka::properties::version().0);
+        let health = Health::new(sources, &["sink", "housekeeping"], config.pipeline.stall_after);
+        let http = match config.telemetry.http_addr {
+            Some(addr) => Some(crate::telemetry::http::serve(addr, metrics.clone(), health.clone())?),
+            None => None,
+        };
+
+        let (wake, woken) = bounded(1);
+        let producer = producer(&config, &targets, wake_fn(&wake))?;
+        let mut consumers = Vec::with_capacity(sources);
+        for thread in 0..sources {
+            consumers.push(GroupConsumer::join(&config, thread)?);
+        }
+        let until_end = match options.until_end {
+            true => Some(Arc::new(UntilEnd::new(bounds(&consumers[0], input_partitions, &config)?, sources))),
+            false => None,
+        };
+        log_start(&config, &plan, &targets, http.as_ref().map(HttpServer::addr));
+        let wired = Wired { config, plan, shutdown, metrics, health, wake };
+        let (filled_in, filled) = bounded(wired.batches());
+        let (processed_in, processed) = bounded(wired.batches());
+        let mut lanes = Vec::with_capacity(sources);
+        let mut threads = Vec::with_capacity(sources);
+        let rate_limit =
+            wired.config.pipeline.rate_limit.map(|rate| Arc::new(RateLimit::new(rate, Instant::now())));
+        let boards: Vec<Arc<Board>> = (0..sources).map(|_| Arc::default()).collect();
+        for (number, consumer) in consumers.iter().enumerate() {
+            let (home_in, home) = bounded(wired.config.limits.batches_per_source);
+            let source = wired.source(number, consumer, &boards[number], home, &home_in, filled_in.clone());
+            let source = source.with_rate_limit(rate_limit.clone()).with_until_end(until_end.clone());
+            let leave = options.leave;
+            threads.push(spawn(&format!("source-{number}"), move || source.run(leave))?);
+            lanes.push(SourceLane {
+                consumer: consumer.clone(),
+                board: boards[number].clone(),
+                replies: CommitReplies::new(consumer, wake_fn(&wired.wake)),
+                home: home_in,
+            });
+        }
+        drop(filled_in);
+        let transform = wired.transform(filled, processed_in)?;
+        let sink = wired.sink(producer, targets, SinkEnds { processed, woken }, lanes)?;
+        let housekeeping = Housekeeping::start(&wired, consumers.swap_remove(0), boards)?;
+        let Wired { shutdown, metrics, .. } = wired;
+        Ok(Engine {
+            shutdown,
+            metrics,
+            sources: threads,
+            transform,
+            sink,
+            housekeeping,
+            http,
+            started: Instant::now(),
+        })
+    }
+
+    /// What asks the engine to end.
+    pub fn shutdown(&self) -> &Arc<Shutdown> {
+        &self.shutdown
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Where `/metrics` is served.
+    pub fn http_addr(&self) -> Option<std::net::SocketAddr> {
+        self.http.as_ref().map(HttpServer::addr)
+    }
+
+    /// Waits for the end, stage by stage. After a drain that was not over in time the other threads are left as they are: they may
+    /// wait for a broker that never answers, and what they hold will be read again.
+    pub fn join(self) -> RunReport {
+        let mut drained = true;
+        for source in self.sources {
+            drained &= source.join().unwrap_or_else(|_| self.shutdown.died("a source"));
+        }
+        if drained {
+            if self.transform.join().is_err() {
+                self.shutdown.died("the transform stage");
+            }
+            if self.sink.join().is_err() {
+                self.shutdown.died("the sink");
+            }
+            self.housekeeping.stop();
+        }
+        if let Some(http) = self.http {
+            http.stop();
+        }
+        RunReport::new(&self.metrics, self.shutdown.reason(), drained, self.started.elapsed())
+    }
+}
+
+/// What every stage shares.
+struct Wired {
+    config: Arc<Config>,
+    plan: Arc<Plan>,
+    shutdown: Arc<Shutdown>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    /// Wakes the sink.
+    wake: Sender<()>,
+}
+
+impl Wired {
+    fn batches(&self) -> usize {
+        self.config.pipeline.source_threads * self.config.limits.batches_per_source
+    }
+
+    /// A source, its batches already home.
+    fn source(
+        &self,
+        number: usize,
+        consumer: &Arc<GroupConsumer>,
+        board: &Arc<Board>,
+        home: Receiver<Box<Batch>>,
+        home_in: &Sender<Box<Batch>>,
+        filled: Sender<Box<Batch>>,
+    ) -> Source {
+        let limits = &self.config.limits;
+        for slot in 0..limits.batches_per_source {
+            let records = Records::with_capacity(consumer.clone(), limits.batch_records_max);
+            let sent = home_in.try_send(Box::new(Batch::new(number, slot, records)));
+            assert!(sent.is_ok(), "the way home has room for every batch");
+        }
+        let (readable_in, readable) = bounded(1);
+        consumer.wake_on_records(wake_fn(&readable_in));
+        let ends = SourceEnds { home, filled, readable, wake_sink: self.wake.clone(), board: board.clone() };
+        Source::new(
+            self.config.clone(),
+            number,
+            consumer.clone(),
+            ends,
+            self.shutdown.clone(),
+            (self.metrics.clone(), self.health.clone()),
+        )
+    }
+
+    fn transform(
+        &self,
+        filled: Receiver<Box<Batch>>,
+        processed: Sender<Box<Batch>>,
+    ) -> Result<JoinHandle<()>, EngineError> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.config.pipeline.worker_threads)
+            .thread_name(|at| format!("worker-{at}"))
+            // A job that dies has reported itself; it must not take the process along before the drain.
+            .panic_handler(|_| {})
+            .build()
+            .map_err(|error| cannot_spawn("the worker pool", &error))?;
+        let stage = Transform {
+            plan: self.plan.clone(),
+            pool: Arc::new(pool),
+            filled,
+            processed,
+            shutdown: self.shutdown.clone(),
+        };
+        spawn("transform", move || stage.run())
+    }
+
+    fn sink(
+        &self,
+        producer: Producer,
+        targets: [(i32, usize); 2],
+        ends: SinkEnds,
+        lanes: Vec<SourceLane>,
+    ) -> Result<JoinHandle<()>, EngineError> {
+        let sink = Sink::new(
+            self.config.clone(),
+            self.plan.name(),
+            (producer, targets),
+            ends,
+            lanes,
+            self.shutdown.clone(),
+            (self.metrics.clone(), self.health.clone()),
+        );
+        spawn("sink", move || sink.run())
+    }
+}
+
+/// The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag.
+struct Housekeeping {
+    thread: JoinHandle<()>,
+    stop: Sender<()>,
+}
+
+/// How often the ends are asked.
+const ENDS_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long one such question may take.
+const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Housekeeping {
+    fn start(
+        wired: &Wired,
+        consumer: Arc<GroupConsumer>,
+        boards: Vec<Arc<Board>>,
+    ) -> Result<Self, EngineError> {
+        let (stop, stopped) = bounded::<()>(0);
+        let (metrics, health) = (wired.metrics.clone(), wired.health.clone());
+        let report_interval = wired.config.pipeline.report_interval;
+        let heartbeat = health.loop_named("housekeeping");
+        let thread = spawn("housekeeping", move || {
+            let mut reported = Instant::now();
+            loop {
+                for partition in boards.iter().flat_map(|board| board.partitions()) {
+                    health.tick(heartbeat);
+                    // A cluster that does not answer costs the end one question, not one a partition.
+                    if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                        break;
+                    }
+                    if let Ok((_, end)) = consumer.bounds(partition, ENDS_TIMEOUT) {
+                        metrics.end_offset(partition, end);
+                    }
+                }
+                if reported.elapsed() >= report_interval {
+                    metrics.interval_report().log();
+                    reported = Instant::now();
+                }
+                health.tick(heartbeat);
+                // Ends at once when the engine lets go of the other side.
+                if stopped.recv_timeout(ENDS_PERIOD.min(report_interval))
+                    != Err(crossbeam_channel::RecvTimeoutError::Timeout)
+                {
+                    health.loop_ended(heartbeat);
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { thread, stop })
+    }
+
+    fn stop(self) {
+        drop(self.stop);
+        // It reports nothing, so its end is all there is to know.
+        drop(self.thread.join());
+    }
+}
+
+/// The start line: what is in force, so that nobody has to guess it from defaults.
+fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Option<std::net::SocketAddr>) {
+    let Config { kafka, topics, group, pipeline, limits, .. } = config;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        contract = plan.name(),
+        input = topics.input,
+        output = topics.output,
+        output_partitions = targets[0].0,
+        output_message_bytes_max = targets[0].1,
+        dead_letter = topics.dead_letter,
+        dead_letter_message_bytes_max = targets[1].1,
+        group = group.id,
+        instance = group.instance_id,
+        source_threads = pipeline.source_threads,
+        worker_threads = pipeline.worker_threads,
+        memory_bytes = limits.memory_bytes,
+        fetch_queue_bytes = limits.fetch_queue_bytes,
+        fetch_queue_records = limits.fetch_queue_records,
+        batches = pipeline.source_threads * limits.batches_per_source,
+        batch_records_max = limits.batch_records_max,
+        batch_bytes_max = limits.batch_bytes_max,
+        held_bytes_max = limits.held_bytes_max,
+        producer_queue_bytes = limits.producer_queue_bytes,
+        producer_queue_records = limits.producer_queue_records,
+        batch_linger = ?pipeline.batch_linger,
+        drain_timeout = ?pipeline.drain_timeout,
+        stall_after = ?pipeline.stall_after,
+        session_timeout = ?kafka.session_timeout,
+        http = http.map(|addr| addr.to_string()),
+        "starting"
+    );
+}
+
+fn producer(config: &Config, targets: &[(i32, usize); 2], wake: WakeFn) -> Result<Producer, EngineError> {
+    let largest = targets[0].1.max(targets[1].1);
+    let smallest = targets[0].1.min(targets[1].1);
+    // Whether a record fits is decided to the byte before it is sent; the client's own estimate is a little coarser.
+    let record_bytes_max = largest + CLIENT_ESTIMATE_SLACK;
+    // A request's batch must fit the smaller of the two topics.
+    let batch_bytes_max = REQUEST_BYTES_MAX.min(smallest);
+    Producer::new(
+        config,
+        &[&config.topics.output, &config.topics.dead_letter],
+        record_bytes_max,
+        batch_bytes_max,
+        wake,
+    )
+}
+
+/// The client sums up a record's largest possible framing, which is at most this.
+const CLIENT_ESTIMATE_SLACK: usize = 4096;
+
+/// `batch.size`: the client's default of 1 MB, which is also what a broker takes by default.
+const REQUEST_BYTES_MAX: usize = 1_000_000;
+
+/// Oldest and end offset of each input partition, for `--until-end`.
+fn bounds(
+    consumer: &GroupConsumer,
+    partitions: i32,
+    config: &Config,
+) -> Result<BTreeMap<i32, (i64, i64)>, EngineError> {
+    let mut bounds = BTreeMap::new();
+    for partition in 0..partitions {
+        let found = consumer.bounds(partition, config.kafka.connect_timeout).map_err(|error| {
+            EngineError::new(
+                Stage::Start,
+                ExitCode::Unavailable,
+                format!("the end of {}[{partition}] cannot be asked: {error}", config.topics.input),
+            )
+        })?;
+        bounds.insert(partition, found);
+    }
+    Ok(bounds)
+}
+
+/// Signals a channel with room for one signal; one that is pending already is enough.
+fn wake_fn(signal: &Sender<()>) -> WakeFn {
+    let signal = signal.clone();
+    Box::new(move || {
+        signal.try_send(()).ok();
+    })
+}
+
+fn spawn<T: Send + 'static>(
+    name: &str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, EngineError> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| cannot_spawn(&format!("thread {name}"), &error))
+}
+
+fn cannot_spawn(what: &str, error: &dyn std::fmt::Display) -> EngineError {
+    EngineError::new(Stage::Start, ExitCode::Bug, format!("{what} cannot be started: {error}"))
+}

@@ -1,0 +1,110 @@
+//! Tells the broker how far a source is: one commit in flight, the newest wins.
+
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::{Code, CommitReplies, GroupConsumer, GroupRefusal};
+use crate::progress::{Answer, Board};
+use crate::telemetry::metrics::{CommitResult, Metrics};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// After a failed commit the next one waits: nothing is lost meanwhile, and a coordinator that comes up is not flooded.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// When somebody waits for the commit: a revoke holds up the whole group, and what failed was most likely a commit from before the
+/// group moved on.
+pub(super) const RETRY_SOON: Duration = Duration::from_millis(10);
+
+/// The commits of one source.
+pub(super) struct Committer {
+    consumer: Arc<GroupConsumer>,
+    board: Arc<Board>,
+    replies: CommitReplies,
+    interval: Option<Duration>,
+    last: Instant,
+    failed_at: Option<Instant>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        consumer: Arc<GroupConsumer>,
+        board: Arc<Board>,
+        replies: CommitReplies,
+        interval: Option<Duration>,
+    ) -> Self {
+        let now = Instant::now();
+        Self { consumer, board, replies, interval, last: now, failed_at: None }
+    }
+
+    /// Takes answers, and sends the next commit if one is due.
+    pub(super) fn turn(&mut self, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
+        while let Some(code) = self.replies.poll() {
+            self.on_answer(code, group, metrics)?;
+        }
+        let now = Instant::now();
+        let is_awaited = self.board.flush_requested();
+        let is_due = is_awaited || self.interval.is_none_or(|interval| now - self.last >= interval);
+        let pause = if is_awaited { RETRY_SOON } else { RETRY_AFTER };
+        if !is_due || self.failed_at.is_some_and(|failed_at| now - failed_at < pause) {
+            return Ok(());
+        }
+        let Self { consumer, board, replies, .. } = self;
+        let mut refused = None;
+        let sent = board.commit(|plan| match consumer.commit(&plan.offsets, replies) {
+            Ok(()) => true,
+            Err(code) => {
+                refused = Some(code);
+                false
+            }
+        });
+        if sent {
+            self.last = now;
+        }
+        if let Some(code) = refused {
+            self.on_failure(code, metrics);
+        }
+        Ok(())
+    }
+
+    /// Whether a commit failed that somebody waits for.
+    pub(super) fn is_retrying(&self) -> bool {
+        self.failed_at.is_some() && self.board.flush_requested()
+    }
+
+    fn on_answer(&mut self, code: Code, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
+        if code == Code::OK {
+            self.board.answered(Answer::Stored);
+            self.failed_at = None;
+            metrics.commit(CommitResult::Ok);
+            return Ok(());
+        }
+        self.board.answered(Answer::Failed);
+        self.on_failure(code, metrics);
+        match code.group_refusal() {
+            Some(GroupRefusal::Group) => Err(EngineError::new(
+                Stage::Sink,
+                ExitCode::Refused,
+                format!(
+                    "not allowed to commit offsets of group \"{group}\": grant READ on the group to this user ({code})"
+                ),
+            )),
+            Some(GroupRefusal::Topic) => Err(EngineError::new(
+                Stage::Sink,
+                ExitCode::Refused,
+                format!(
+                    "not allowed to commit offsets of the input topic: grant READ on the topic to this user ({code})"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_failure(&mut self, code: Code, metrics: &Metrics) {
+        metrics.commit(CommitResult::Failed);
+        if code.is_fatal() {
+            // The source hears of it too, and says what to do.
+            self.board.shut_out();
+        }
+        self.failed_at = Some(Instant::now());
+        tracing::warn!(error = %code, "a commit failed, the next one carries it");
+    }
+}

@@ -1,0 +1,108 @@
+//! Batches in flight: handed to the producer, waiting for the delivery report of each record.
+
+use crate::batch::Batch;
+use crate::telemetry::metrics::Settlement;
+
+/// A batch between its dispatch and its settlement.
+pub(super) struct InFlight {
+    pub(super) batch: Box<Batch>,
+    /// The next row to hand to the producer.
+    pub(super) next_row: usize,
+    /// Rows handed over whose fate is open.
+    pub(super) pending: usize,
+    /// What its rows were sent as.
+    pub(super) settlement: Settlement,
+    /// Its turn came and every row is handed over. A batch without rows waits for its turn too: spans settle in their order.
+    pub(super) is_handed_over: bool,
+    /// At least one row will not be delivered: the batch must not be committed.
+    pub(super) is_lost: bool,
+}
+
+/// All batches in flight, by the place that delivery reports name.
+pub(super) struct Deliveries {
+    slots: Vec<Option<InFlight>>,
+    batches_per_source: usize,
+}
+
+/// Names a row on its delivery report: the batch's place in the upper half, the row in the lower.
+pub(super) fn tag(slot: usize, row: usize) -> usize {
+    const { assert!(usize::BITS == 64, "a tag needs 64 bits") };
+    slot << 32 | row
+}
+
+/// The place and the row of a tag.
+pub(super) fn untag(tag: usize) -> (usize, usize) {
+    (tag >> 32, tag & 0xffff_ffff)
+}
+
+impl Deliveries {
+    pub(super) fn new(sources: usize, batches_per_source: usize) -> Self {
+        let slots = (0..sources * batches_per_source).map(|_| None).collect();
+        Self { slots, batches_per_source }
+    }
+
+    /// Takes a batch in and answers with its place.
+    pub(super) fn insert(&mut self, batch: Box<Batch>) -> usize {
+        let slot = batch.source * self.batches_per_source + batch.slot;
+        let in_flight = InFlight {
+            batch,
+            next_row: 0,
+            pending: 0,
+            settlement: Settlement::default(),
+            is_handed_over: false,
+            is_lost: false,
+        };
+        assert!(self.slots[slot].replace(in_flight).is_none(), "a batch is in flight once");
+        slot
+    }
+
+    /// The batch at a place.
+    ///
+    /// # Panics
+    /// If there is none: a report came for a batch that is home.
+    pub(super) fn get(&mut self, slot: usize) -> &mut InFlight {
+        self.slots[slot].as_mut().expect("reports come for batches in flight")
+    }
+
+    /// Takes a batch out.
+    pub(super) fn remove(&mut self, slot: usize) -> InFlight {
+        self.slots[slot].take().expect("a batch that is settled was in flight")
+    }
+
+    /// The places of batches whose fate is decided: every row is handed over and reported, or the batch is lost and nothing of
+    /// it is under way.
+    pub(super) fn decided(&self, decided: &mut Vec<usize>) {
+        decided.clear();
+        for (slot, in_flight) in self.slots.iter().enumerate() {
+            if in_flight
+                .as_ref()
+                .is_some_and(|batch| batch.pending == 0 && (batch.is_handed_over || batch.is_lost))
+            {
+                decided.push(slot);
+            }
+        }
+    }
+
+    /// Marks every batch in flight as one that is not committed.
+    pub(super) fn lose_what_is_left(&mut self) {
+        for in_flight in self.slots.iter_mut().flatten() {
+            in_flight.is_lost |= !in_flight.is_handed_over;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.iter().all(Option::is_none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_place_and_row() {
+        for (slot, row) in [(0, 0), (7, 4095), (1 << 20, u32::MAX as usize)] {
+            assert_eq!(untag(tag(slot, row)), (slot, row));
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The sink's loop.
+
+use super::committer::{Committer, RETRY_SOON};
+use super::dead_letter::Dresser;
+use super::delivery::{Deliveries, untag};
+use super::outbox::{DEAD_LETTER, OUTPUT, Outbox, Target};
+use super::repair::Repairs;
+use super::sequencer::Sequencer;
+use crate::batch::{Batch, Outcome};
+use crate::config::Config;
+use crate::error::EngineError;
+use crate::kafka::{Code, CommitReplies, GroupConsumer, Producer, Report, SendError};
+use crate::progress::{Board, Ledger};
+use crate::shutdown::Shutdown;
+use crate::telemetry::health::{Health, LoopId};
+use crate::telemetry::metrics::{BatchTimes, Metrics};
+use crossbeam_channel::{Receiver, Sender, never, select};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What the sink is wired to.
+pub struct SinkEnds {
+    /// From the pool; closed when the last source has ended and the last job is done.
+    pub processed: Receiver<Box<Batch>>,
+    /// Signalled when delivery reports or answers to commits are there.
+    pub woken: Receiver<()>,
+}
+
+/// One source, as the sink sees it.
+pub struct SourceLane {
+    /// Commits go through it.
+    pub consumer: Arc<GroupConsumer>,
+    /// Epochs and committable offsets.
+    pub board: Arc<Board>,
+    /// The answers to its commits.
+    pub replies: CommitReplies,
+    /// The way home; it has room for every batch.
+    pub home: Sender<Box<Batch>>,
+}
+
+/// What the sink must know of the topics it writes to: partitions and `max.message.bytes`, output first.
+pub type TargetTopics = [(i32, usize); 2];
+
+/// The sink.
+pub struct Sink {
+    pub(super) config: Arc<Config>,
+    ends: SinkEnds,
+    lanes: Vec<Lane>,
+    pub(super) outbox: Outbox,
+    pub(super) deliveries: Deliveries,
+    /// Batches in their order, not yet handed over whole.
+    ready: VecDeque<usize>,
+    pub(super) repairs: Repairs,
+    shutdown: Arc<Shutdown>,
+    pub(super) metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    heartbeat: LoopId,
+    reports: Vec<Report>,
+    decided: Vec<usize>,
+    timestamps: Vec<(i64, u64)>,
+    /// Delivery is impossible: nothing more is sent, what is not delivered is abandoned.
+    pub(super) has_failed: bool,
+    /// The client is beyond use: nothing more is committed either.
+    is_fatal: bool,
+}
+
+struct Lane {
+    sequencer: Sequencer<Box<Batch>>,
+    ledger: Ledger,
+    board: Arc<Board>,
+    committer: Committer,
+    home: Sender<Box<Batch>>,
+}
+
+/// The loop turns at least so often, for commits that are due by time and for the heartbeat.
+const TURN_PERIOD: Duration = Duration::from_millis(100);
+
+impl Sink {
+    /// A sink for these sources.
+    pub fn new(
+        config: Arc<Config>,
+        contract: &str,
+        (producer, targets): (Producer, TargetTopics),
+        ends: SinkEnds,
+        lanes: Vec<SourceLane>,
+        shutdown: Arc<Shutdown>,
+        (metrics, health): (Arc<Metrics>, Arc<Health>),
+    ) -> Self {
+        let dresser =
+            Dresser::new(config.dead_letters.clone(), contract, &config.topics.input, &config.group.id);
+        let targets = targets.map(|(partitions, message_bytes_max)| Target {
+            partitions: partitions.max(1),
+            message_bytes_max,
+        });
+        let interval = config.group.commit_interval;
+        let deliveries = Deliveries::new(lanes.len(), config.limits.batches_per_source);
+        let lanes = lanes.into_iter().map(|lane| Lane {
+            sequencer: Sequencer::default(),
+            ledger: Ledger::default(),
+            committer: Committer::new(lane.consumer, lane.board.clone(), lane.replies, interval),
+            board: lane.board,
+            home: lane.home,
+        });
+        Self {
+            lanes: lanes.collect(),
+            outbox: Outbox { producer, dresser, targets },
+            deliveries,
+            ready: VecDeque::new(),
+            repairs: Repairs::default(),
+            heartbeat: health.loop_named("sink"),
+            reports: Vec::new(),
+            decided: Vec::new(),
+            timestamps: Vec::new(),
+            has_failed: false,
+            is_fatal: false,
+            config,
+            ends,
+            shutdown,
+            metrics,
+            health,
+        }
+    }
+
+    /// Runs until the input has ended and everything is settled or abandoned.
+    pub fn run(mut self) {
+        let mut is_input_open = true;
+        while is_input_open || !self.deliveries.is_empty() {
+            self.health.tick(self.heartbeat);
+            is_input_open &= self.wait();
+            self.serve_reports();
+            self.repair();
+            self.produce();
+            self.settle();
+            self.commit();
+        }
+        let flushed = self.outbox.producer.flush(Duration::from_secs(1), |_| {});
+        assert!(
+            self.has_failed || matches!(flushed, Ok(true)),
+            "everything was reported, so nothing is queued"
+        );
+        self.health.loop_ended(self.heartbeat);
+    }
+
+    /// Sleeps until there is something to do, and takes in what the pool has finished. `false`: the input has ended.
+    fn wait(&mut self) -> bool {
+        let is_retrying = self.lanes.iter().any(|lane| lane.committer.is_retrying());
+        let period = if is_retrying { RETRY_SOON } else { TURN_PERIOD };
+        select! {
+            recv(self.ends.processed) -> batch => match batch {
+                Ok(batch) => self.take_in(batch),
+                Err(_) => {
+                    self.ends.processed = never();
+                    return false;
+                }
+            },
+            recv(self.ends.woken) -> _ => {}
+            default(period) => {}
+        }
+        while let Ok(batch) = self.ends.processed.try_recv() {
+            self.take_in(batch);
+        }
+        true
+    }
+
+    /// Restores the source's order.
+    fn take_in(&mut self, batch: Box<Batch>) {
+        let lane = &mut self.lanes[batch.source];
+        let sequence = batch.token().expect("a batch that travels is sealed").sequence();
+        lane.sequencer.push(sequence, batch);
+        while let Some(batch) = lane.sequencer.pop() {
+            let token = batch.token().expect("a batch that travels is sealed");
+            lane.ledger.dispatch(token.sequence(), token.spans());
+            let is_judged = batch.outcomes.len() == batch.records.len();
+            let slot = self.deliveries.insert(batch);
+            if self.has_failed || !is_judged {
+                self.deliveries.get(slot).is_lost = true;
+            } else {
+                self.ready.push_back(slot);
+            }
+        }
+    }
+
+    fn serve_reports(&mut self) {
+        let reports = &mut self.reports;
+        reports.clear();
+        if let Err(reason) = self.outbox.producer.serve(Duration::ZERO, |report| reports.push(report)) {
+            self.on_fatal(&reason);
+        }
+        if self.reports.is_empty() {
+            return;
+        }
+        self.health.delivered(Instant::now());
+        let is_repairing = !self.repairs.is_idle();
+        let mut reports = std::mem::take(&mut self.reports);
+        for report in reports.drain(..) {
+            let (slot, row) = untag(report.opaque);
+            if report.code != Code::OK {
+                self.on_refused(slot, row, report.code);
+                continue;
+            }
+            self.deliveries.get(slot).pending -= 1;
+            if is_repairing {
+                self.repairs.take_active(slot, row);
+            }
+        }
+        self.reports = reports;
+    }
+
+    /// Hands batches to the producer, in their order, until its queue is full.
+    fn produce(&mut self) {
+        while self.repairs.is_idle() && !self.has_failed {
+            let Some(&slot) = self.ready.front() else { return };
+            if !self.produce_batch(slot) {
+                return;
+            }
+            self.ready.pop_front();
+        }
+    }
+
+    /// `false`: the queue is full, or delivery is impossible.
+    fn produce_batch(&mut self, slot: usize) -> bool {
+        let in_flight = self.deliveries.get(slot);
+        self.outbox.dresser.set_time(in_flight.batch.times.read_at);
+        let rows = in_flight.batch.records.len();
+        while in_flight.next_row < rows {
+            let row = in_flight.next_row;
+            match self.outbox.send(&mut in_flight.batch, slot, row, 1, false) {
+                Ok(sent) => sent.enter(&mut in_flight.settlement),
+                Err(SendError::QueueFull) => return false,
+                Err(error) => {
+                    self.on_send_error(slot, row, error);
+                    return false;
+                }
+            }
+            in_flight.next_row += 1;
+            in_flight.pending += 1;
+        }
+        in_flight.is_handed_over = true;
+        in_flight.batch.times.produced = Instant::now();
+        true
+    }
+
+    /// Sends home the batches whose fate is decided.
+    fn settle(&mut self) {
+        let mut decided = std::mem::take(&mut self.decided);
+        self.deliveries.decided(&mut decided);
+        for &slot in &decided {
+            let in_flight = self.deliveries.remove(slot);
+            let mut batch = in_flight.batch;
+            let token = batch.take_token();
+            let lane = &mut self.lanes[batch.source];
+            if in_flight.is_lost || self.is_fatal {
+                token.abandon();
+                self.metrics.batch_abandoned(batch.records.len() as u64);
+            } else {
+                let now = Instant::now();
+                let grown = lane.ledger.settle(token);
+                for reached in &grown {
+                    self.metrics.settled_position(reached.partition, reached.next, reached.timestamp_ms);
+                }
+                for _ in 0..lane.board.record(&grown) {
+                    self.metrics.commit_fenced();
+                }
+                let times = BatchTimes {
+                    read: batch.times.read,
+                    transform_started: batch.times.transform_started,
+                    transform_ended: batch.times.transform_ended,
+                    produced: batch.times.produced,
+                    settled: now,
+                };
+                self.metrics.batch_settled(&in_flight.settlement, &times);
+                end_to_end(&batch, &mut self.timestamps);
+                self.metrics.end_to_end_batch(&self.timestamps, SystemTime::now());
+            }
+            batch.recycle(2 * self.config.limits.batch_bytes_max);
+            // The source hangs up only when all its batches are home, or when it gave up waiting for them.
+            drop(lane.home.try_send(batch));
+        }
+        self.decided = decided;
+    }
+
+    fn commit(&mut self) {
+        if self.is_fatal {
+            return;
+        }
+        for at in 0..self.lanes.len() {
+            if let Err(error) = self.lanes[at].committer.turn(&self.config.group.id, &self.metrics) {
+                self.fail(error);
+            }
+        }
+    }
+
+    pub(super) fn on_send_error(&mut self, slot: usize, row: usize, error: SendError) {
+        let code = match error {
+            SendError::Refused(code) => code,
+            SendError::QueueFull | SendError::TooLarge => Code::UNKNOWN,
+        };
+        let topic = self.destination(slot, row);
+        self.fail(super::failures::delivery(&self.config, topic, code));
+    }
+
+    pub(super) fn destination(&mut self, slot: usize, row: usize) -> usize {
+        let outcome = &self.deliveries.get(slot).batch.outcomes[row];
+        if matches!(outcome, Outcome::DeadLetter(_)) { DEAD_LETTER } else { OUTPUT }
+    }
+
+    fn on_fatal(&mut self, reason: &str) {
+        self.is_fatal = true;
+        self.health.producer_failed(reason);
+        self.outbox.producer.purge();
+        self.fail(super::failures::fatal(reason));
+    }
+
+    /// Delivery is impossible from here on: what is under way may still arrive and be committed, the rest is abandoned.
+    pub(super) fn fail(&mut self, error: EngineError) {
+        if !self.has_failed {
+            self.shutdown.fail(error);
+        }
+        self.has_failed = true;
+        self.ready.clear();
+        self.deliveries.lose_what_is_left();
+        for patient in self.repairs.give_up() {
+            let in_flight = self.deliveries.get(patient.slot);
+            in_flight.pending -= 1;
+            in_flight.is_lost = true;
+        }
+    }
+}
+
+/// The batch's time stamps in runs.
+fn end_to_end(batch: &Batch, runs: &mut Vec<(i64, u64)>) {
+    runs.clear();
+    for row in 0..batch.records.len() {
+        let timestamp_ms = batch.records.timestamp_ms(row);
+        match runs.last_mut() {
+            Some((last, count)) if *last == timestamp_ms => *count += 1,
+            _ => runs.push((timestamp_ms, 1)),
+        }
+    }
+}

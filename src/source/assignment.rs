@@ -1,0 +1,190 @@
+//! Assignments: partitions come, are asked back, are lost, or turn out to be gone where we stood.
+
+use super::lifecycle::{QUESTION_TIMEOUT, Source};
+use super::positions::Position;
+use crate::config::OffsetReset;
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::{ClientError, GroupConsumer, Notice, start_of};
+use crate::telemetry::metrics::Rebalance;
+use std::time::Instant;
+
+impl Source {
+    pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
+        self.metrics.rebalance(Rebalance::Assign);
+        let committed = match partitions {
+            // There are more members than partitions, and we wait for our turn.
+            [] => Some(Vec::new()),
+            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT))?,
+        };
+        let Some(committed) = committed else { return self.decline() };
+        let mut starts = Vec::with_capacity(committed.len());
+        for (partition, committed) in committed {
+            let start = match committed {
+                Some(committed) => Some(committed),
+                None => self.start_without_commit(partition)?,
+            };
+            let Some(start) = start else { return self.decline() };
+            let epoch = self.ends.board.assign(partition, committed);
+            let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
+            self.positions.insert(partition, Position { epoch, next: start, end });
+            starts.push((partition, start));
+        }
+        if let Err(error) = self.consumer.assign(&starts) {
+            // The group has moved on meanwhile; it will tell us what is ours.
+            tracing::warn!(%error, "assignment came too late");
+            for &(partition, _) in &starts {
+                self.ends.board.release(partition);
+                self.positions.remove(partition);
+            }
+        }
+        self.keep_places(partitions);
+        self.announce();
+        for &(partition, start) in &starts {
+            self.metrics.settled_position(partition, start, -1);
+        }
+        tracing::info!(source = self.number, partitions = ?partitions, owned = self.positions.partitions().len(), "partitions assigned");
+        Ok(())
+    }
+
+    pub(super) fn on_revoke(&mut self, partitions: &[i32], lost: bool) {
+        self.metrics.rebalance(if lost { Rebalance::Lost } else { Rebalance::Revoke });
+        // Lost partitions may be read by others already: nothing of theirs is committed any more. What is under way is
+        // delivered again by the new owner: a duplicate, never a loss.
+        let drained = !lost && self.drain(partitions, Instant::now() + self.config.pipeline.drain_timeout);
+        for &partition in partitions {
+            self.ends.board.release(partition);
+            self.positions.remove(partition);
+        }
+        if let Err(error) = self.consumer.unassign(partitions) {
+            tracing::warn!(%error, "partitions could not be given back");
+        }
+        self.keep_places(&[]);
+        self.announce();
+        tracing::info!(source = self.number, partitions = ?partitions, lost, drained, owned = self.positions.partitions().len(), "partitions revoked");
+    }
+
+    fn announce(&mut self) {
+        self.join_overdue_at = None;
+        self.health.group_joined(self.number, true);
+        self.metrics.assigned(self.number, &self.positions.partitions());
+    }
+
+    /// The end was asked for before the cluster said where to start: takes nothing up, which is an answer to the group.
+    fn decline(&self) -> Result<(), EngineError> {
+        if let Err(error) = self.consumer.assign(&[]) {
+            tracing::debug!(%error, "an assignment was declined too late");
+        }
+        Ok(())
+    }
+
+    /// Where a partition starts that the group has no offset for; `None` if the end was asked for meanwhile.
+    fn start_without_commit(&self, partition: i32) -> Result<Option<i64>, EngineError> {
+        let Some(bounds) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
+            return Ok(None);
+        };
+        start_of(self.config.group.auto_offset_reset, bounds).map(Some).ok_or_else(|| {
+            EngineError::new(
+                Stage::Source,
+                ExitCode::Config,
+                format!(
+                    "group \"{}\" has no committed offset for {}[{partition}], and KAFKA_AUTO_OFFSET_RESET is none: \
+                     set it to earliest or latest, or commit an offset for the group",
+                    self.config.group.id, self.config.topics.input
+                ),
+            )
+        })
+    }
+
+    /// Asks the cluster until it answers: an outage is waited for. What a broker refuses is an error. `None`: the end was asked
+    /// for meanwhile.
+    fn ask<T>(
+        &self,
+        question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
+    ) -> Result<Option<T>, EngineError> {
+        loop {
+            let error = match question(&self.consumer) {
+                Ok(answer) => return Ok(Some(answer)),
+                Err(error) => error,
+            };
+            if !error.code.is_transient() {
+                return Err(self.group_error(error.code, &error.text));
+            }
+            if self.shutdown.is_requested() {
+                return Ok(None);
+            }
+            self.health.tick(self.health.source_loop(self.number));
+            tracing::warn!(%error, group = self.config.group.id, "the cluster does not answer, asking again");
+        }
+    }
+
+    pub(super) fn on_notice(&mut self, notice: &Notice) -> Result<(), EngineError> {
+        match notice {
+            Notice::EndOfPartition { .. } => Ok(()),
+            Notice::Error { code, partition, .. } if code.is_offset_gone() => self.restart(*partition),
+            Notice::Error { code, partition, text, .. } => {
+                tracing::debug!(error = %code, partition, text, "reading was interrupted");
+                Ok(())
+            }
+        }
+    }
+
+    /// The client says that the offset it was to read is not there. If the broker says so too, its records expired or the topic
+    /// was made anew: loss made elsewhere, it is said loudly, and the reading goes on at the oldest record there is. If the
+    /// broker has the offset where we stand, only the client had lost its place.
+    fn restart(&mut self, partition: i32) -> Result<(), EngineError> {
+        let Some(&Position { next: from, end, .. }) = self.positions.get(partition) else { return Ok(()) };
+        let Some((to, high)) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
+            return Ok(());
+        };
+        if (to..=high).contains(&from) {
+            tracing::warn!(partition, from, "the client lost its place, reading goes on where it was");
+            self.take_up_again(partition, from);
+            return Ok(());
+        }
+        let topic = &self.config.topics.input;
+        let expired = u64::try_from(to - from).unwrap_or(0);
+        tracing::error!(
+            topic,
+            partition,
+            from,
+            to,
+            expired,
+            "the offset to read from is gone: records expired or the topic was made anew"
+        );
+        self.metrics.records_expired(expired);
+        if self.config.group.auto_offset_reset == OffsetReset::None {
+            return Err(EngineError::new(
+                Stage::Source,
+                ExitCode::Config,
+                format!(
+                    "{topic}[{partition}]: offset {from} is gone, the oldest is {to}, and KAFKA_AUTO_OFFSET_RESET is none: \
+                     set it to earliest to go on from {to}, or move the group's offset yourself"
+                ),
+            ));
+        }
+        self.ends.board.release(partition);
+        self.take_up_again(partition, to);
+        let epoch = self.ends.board.assign(partition, None);
+        self.positions.insert(partition, Position { epoch, next: to, end });
+        Ok(())
+    }
+
+    fn take_up_again(&self, partition: i32, offset: i64) {
+        let again =
+            self.consumer.unassign(&[partition]).and_then(|()| self.consumer.assign(&[(partition, offset)]));
+        if let Err(error) = again {
+            tracing::warn!(%error, partition, "the partition could not be taken up again");
+        }
+    }
+
+    /// Tells the client where we stand in every partition that stays ours. A rebalance interrupts them all, and the client goes on
+    /// where it believes its reader is: after an end of partition that was read in a batch, this is one record too far
+    /// (librdkafka 2.12.1), so that a record would be skipped, or an offset asked for that does not exist.
+    fn keep_places(&self, but_not: &[i32]) {
+        let kept: Vec<(i32, i64)> =
+            self.positions.places().filter(|(partition, _)| !but_not.contains(partition)).collect();
+        for (partition, offset) in self.consumer.seek(&kept, QUESTION_TIMEOUT) {
+            self.take_up_again(partition, offset);
+        }
+    }
+}

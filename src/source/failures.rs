@@ -1,0 +1,71 @@
+//! What ends a source, in words that say what to do.
+
+use super::lifecycle::Source;
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::{Code, GroupRefusal, Notice};
+
+impl Source {
+    /// The error that a notice amounts to, if it ends the engine.
+    pub(super) fn failure(&self, notice: &Notice) -> Option<EngineError> {
+        let Notice::Error { code, partition, offset, text } = notice else { return None };
+        if code.is_transient() || code.is_offset_gone() {
+            return None;
+        }
+        let topic = &self.config.topics.input;
+        let (exit, message) = if code.is_data_damage() {
+            (
+                ExitCode::Delivery,
+                format!(
+                    "{topic}[{partition}] cannot be read at offset {offset} ({code}: {text}): the client would skip data; \
+                     check the broker's log directory, or move the group's offset past it yourself"
+                ),
+            )
+        } else {
+            return Some(self.group_error(*code, text));
+        };
+        Some(EngineError::new(Stage::Source, exit, message))
+    }
+
+    /// What an error of the group or the topic means, and what to do.
+    pub(super) fn group_error(&self, code: Code, reason: &str) -> EngineError {
+        let (topic, group) = (&self.config.topics.input, &self.config.group.id);
+        let (exit, message) = match code.group_refusal() {
+            Some(GroupRefusal::Group) => (
+                ExitCode::Refused,
+                format!(
+                    "not allowed to join group \"{group}\": grant READ on the group to this user ({code})"
+                ),
+            ),
+            Some(GroupRefusal::Topic) => (
+                ExitCode::Refused,
+                format!(
+                    "not allowed to read topic \"{topic}\": grant READ and DESCRIBE on the topic to this user ({code})"
+                ),
+            ),
+            Some(GroupRefusal::MissingTopic) => (
+                ExitCode::Config,
+                format!(
+                    "the input topic \"{topic}\" does not exist: create it (gristmill topics create), or correct KAFKA_INPUT_TOPIC ({code})"
+                ),
+            ),
+            Some(GroupRefusal::Strategy) => (
+                ExitCode::Config,
+                format!(
+                    "group \"{group}\" has members with another assignment strategy, and gristmill joins with cooperative-sticky: \
+                     stop the other members first, or set KAFKA_CONSUMER_GROUP to a group of its own ({code})"
+                ),
+            ),
+            Some(GroupRefusal::Instance) => (
+                ExitCode::Config,
+                format!(
+                    "another live process joined group \"{group}\" with the same GRISTMILL_INSTANCE_ID: give each process an id of its own ({code})"
+                ),
+            ),
+            None => (
+                ExitCode::Delivery,
+                format!("reading topic \"{topic}\" as group \"{group}\" failed for good: {code}: {reason}"),
+            ),
+        };
+        EngineError::new(Stage::Source, exit, message)
+    }
+}

@@ -1,0 +1,350 @@
+//! The poll loop of a source thread: Consuming → Draining → Closed.
+//!
+//! A read returns when the batch is full or its linger is over, and is sealed at once, so nothing is ever half read: "drained" is
+//! "all my batches are home", for a revoke as for the end.
+
+use super::positions::Positions;
+use super::rate::RateLimit;
+use super::until_end::UntilEnd;
+use crate::batch::Batch;
+use crate::config::Config;
+use crate::config::limits::RECORD_OVERHEAD_BYTES;
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::{GroupConsumer, GroupEvent, Notice};
+use crate::progress::{Board, CommitToken};
+use crate::shutdown::{Reason, Shutdown};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
+use crossbeam_channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What a source is wired to.
+pub struct SourceEnds {
+    /// Its batches come home here.
+    pub home: Receiver<Box<Batch>>,
+    /// Sealed batches go there; it has room for every batch.
+    pub filled: Sender<Box<Batch>>,
+    /// Signalled when records become available.
+    pub readable: Receiver<()>,
+    /// Wakes the sink, which commits.
+    pub wake_sink: Sender<()>,
+    /// Epochs and committable offsets, shared with the sink.
+    pub board: Arc<Board>,
+}
+
+/// One source thread.
+pub struct Source {
+    pub(super) config: Arc<Config>,
+    pub(super) number: usize,
+    pub(super) consumer: Arc<GroupConsumer>,
+    pub(super) ends: SourceEnds,
+    pub(super) shutdown: Arc<Shutdown>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) health: Arc<Health>,
+    pub(super) rate_limit: Option<Arc<RateLimit>>,
+    pub(super) until_end: Option<Arc<UntilEnd>>,
+    /// Empty batches.
+    #[expect(clippy::vec_box, reason = "a batch travels by its address, here too")]
+    pub(super) at_home: Vec<Box<Batch>>,
+    /// What each batch that is out pins, by slot.
+    pub(super) held: Vec<usize>,
+    pub(super) held_bytes: usize,
+    /// A guess at the bytes of the next record: the largest recent average.
+    pub(super) record_bytes: usize,
+    pub(super) positions: Positions,
+    pub(super) sequence: u64,
+    /// When to say (again) that the group has not taken this member in; never, once it has.
+    pub(super) join_overdue_at: Option<Instant>,
+    /// Whether the group's offsets had reached the ends, and when that was asked.
+    pub(super) others_at_end: (bool, Instant),
+}
+
+/// How long a source waits for records or batches before it serves the group again.
+const POLL_PERIOD: Duration = Duration::from_millis(50);
+
+/// How long one question to the cluster may take before it is asked again.
+pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The guess at a record's size before the first was seen: prudent, so that the first read of a topic of large records does not
+/// overshoot.
+const RECORD_BYTES_GUESS: usize = 16 * 1024;
+
+impl Source {
+    /// A source with its pool of batches.
+    pub fn new(
+        config: Arc<Config>,
+        number: usize,
+        consumer: Arc<GroupConsumer>,
+        ends: SourceEnds,
+        shutdown: Arc<Shutdown>,
+        (metrics, health): (Arc<Metrics>, Arc<Health>),
+    ) -> Self {
+        let batches = config.limits.batches_per_source;
+        Self {
+            number,
+            consumer,
+            ends,
+            shutdown,
+            metrics,
+            health,
+            rate_limit: None,
+            until_end: None,
+            at_home: Vec::with_capacity(batches),
+            held: vec![0; batches],
+            held_bytes: 0,
+            record_bytes: RECORD_BYTES_GUESS,
+            positions: Positions::default(),
+            sequence: 0,
+            join_overdue_at: Some(Instant::now() + config.kafka.connect_timeout),
+            others_at_end: (false, Instant::now()),
+            config,
+        }
+    }
+
+    /// Shares a rate limit.
+    pub fn with_rate_limit(mut self, limit: Option<Arc<RateLimit>>) -> Self {
+        self.rate_limit = limit;
+        self
+    }
+
+    /// Reads up to the ends only.
+    pub fn with_until_end(mut self, until_end: Option<Arc<UntilEnd>>) -> Self {
+        self.until_end = until_end;
+        self
+    }
+
+    /// Runs until shutdown, drains, and leaves the group; `false` if the drain's deadline passed.
+    pub fn run(mut self, leave: bool) -> bool {
+        while !self.shutdown.is_requested() {
+            self.health.tick(self.health.source_loop(self.number));
+            self.watch_join();
+            if let Err(error) = self.turn() {
+                self.shutdown.fail(error);
+            }
+        }
+        self.close(leave)
+    }
+
+    /// Says so while the group has not answered: a join may wait for other members, so it is no reason to stop.
+    fn watch_join(&mut self) {
+        let now = Instant::now();
+        if self.join_overdue_at.is_some_and(|at| now >= at) {
+            let timeout = self.config.kafka.connect_timeout;
+            self.join_overdue_at = Some(now + timeout);
+            tracing::warn!(
+                source = self.number,
+                group = self.config.group.id,
+                waited = ?timeout,
+                "the group has not answered the join yet: a member that left without a word keeps it waiting for its session timeout"
+            );
+        }
+    }
+
+    /// One turn of the loop: serve the group, then read one batch if there is an empty one.
+    fn turn(&mut self) -> Result<(), EngineError> {
+        match self.consumer.poll_events() {
+            Ok(Some(GroupEvent::Assign(partitions))) => self.on_assign(&partitions)?,
+            Ok(Some(GroupEvent::Revoke { partitions, lost })) => self.on_revoke(&partitions, lost),
+            Ok(None) => {}
+            Err((code, reason)) => return Err(self.group_error(code, &reason)),
+        }
+        if self.is_at_end() {
+            return Ok(());
+        }
+        let Some(batch) = self.take_batch() else { return Ok(()) };
+        self.read(batch)
+    }
+
+    fn read(&mut self, mut batch: Box<Batch>) -> Result<(), EngineError> {
+        let mut wanted = self.records_wanted();
+        if let Some(limit) = &self.rate_limit {
+            match limit.take(wanted, Instant::now()) {
+                Ok(granted) => wanted = granted,
+                Err(wait) => {
+                    self.at_home.push(batch);
+                    std::thread::park_timeout(wait.min(POLL_PERIOD));
+                    return Ok(());
+                }
+            }
+        }
+        let notices = self.consumer.read(&mut batch.records, wanted, self.config.pipeline.batch_linger);
+        if let Some(limit) = &self.rate_limit {
+            limit.give_back(wanted - batch.records.len());
+        }
+        // No span is sealed across an error: what came after it is given back and read again.
+        let failure = notices.iter().find_map(|(row, notice)| Some((*row, self.failure(notice)?)));
+        if let Some((row, _)) = &failure {
+            batch.records.truncate(*row);
+        }
+        let is_idle = batch.records.is_empty() && notices.is_empty();
+        self.seal(batch, &notices);
+        for (_, notice) in &notices {
+            self.on_notice(notice)?;
+        }
+        if let Some((_, error)) = failure {
+            return Err(error);
+        }
+        if is_idle {
+            // Nothing there: sleep until the client says otherwise, instead of reading again and again.
+            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, mut batch: Box<Batch>, notices: &[(usize, Notice)]) {
+        let mut tally = self.positions.advance(&mut batch.records, RECORD_OVERHEAD_BYTES);
+        for (_, notice) in notices {
+            self.positions.reach(notice, &mut tally.spans);
+        }
+        if tally.spans.is_empty() {
+            assert!(batch.records.is_empty(), "every record lies in a span");
+            self.at_home.push(batch);
+            return;
+        }
+        let records = batch.records.len();
+        assert!(records <= self.config.limits.batch_records_max, "a batch holds what was asked for");
+        if let Some(average) = tally.held_bytes.checked_div(records) {
+            self.record_bytes = average.max(self.record_bytes - self.record_bytes / 8).max(1);
+        }
+        batch.times.read = Instant::now();
+        batch.times.read_at = SystemTime::now();
+        batch.held_bytes = tally.held_bytes;
+        batch.payload_bytes = tally.payload_bytes;
+        batch.seal(CommitToken::seal(self.sequence, tally.spans));
+        self.sequence += 1;
+        self.held[batch.slot] = tally.held_bytes;
+        self.held_bytes += tally.held_bytes;
+        self.metrics.batch_sealed(records as u64, tally.payload_bytes as u64);
+        if let Err(refused) = self.ends.filled.try_send(batch) {
+            // The channel has room for every batch there is, so it is the other side that is gone.
+            refused.into_inner().take_token().abandon();
+            self.shutdown.fail(EngineError::new(
+                Stage::Source,
+                ExitCode::Bug,
+                "the transform stage has gone away",
+            ));
+        }
+    }
+
+    /// As many records as the open batch and the memory share have room for, judged by recent sizes; at least one.
+    fn records_wanted(&self) -> usize {
+        let limits = &self.config.limits;
+        let share = limits.held_bytes_max.saturating_sub(self.held_bytes).min(limits.batch_bytes_max);
+        (share / self.record_bytes).clamp(1, limits.batch_records_max)
+    }
+
+    /// An empty batch, if one is home and the memory share is not used up. Waits a little; the wait is backpressure.
+    fn take_batch(&mut self) -> Option<Box<Batch>> {
+        self.welcome_all();
+        if self.at_home.is_empty() || self.held_bytes >= self.config.limits.held_bytes_max {
+            let since = Instant::now();
+            let arrived = self.ends.home.recv_timeout(POLL_PERIOD);
+            self.metrics.backpressure(since.elapsed());
+            self.welcome(arrived.ok()?);
+            self.welcome_all();
+        }
+        if self.held_bytes >= self.config.limits.held_bytes_max {
+            return None;
+        }
+        self.at_home.pop()
+    }
+
+    fn welcome_all(&mut self) {
+        while let Ok(batch) = self.ends.home.try_recv() {
+            self.welcome(batch);
+        }
+    }
+
+    fn welcome(&mut self, batch: Box<Batch>) {
+        self.held_bytes -= std::mem::take(&mut self.held[batch.slot]);
+        self.at_home.push(batch);
+    }
+
+    /// Waits until all batches are home; `false` at the deadline.
+    pub(super) fn wait_home(&mut self, deadline: Instant) -> bool {
+        while self.at_home.len() < self.config.limits.batches_per_source {
+            self.health.tick(self.health.source_loop(self.number));
+            let now = Instant::now();
+            if now >= deadline {
+                return false;
+            }
+            if let Ok(batch) = self.ends.home.recv_timeout((deadline - now).min(POLL_PERIOD)) {
+                self.welcome(batch);
+            }
+        }
+        true
+    }
+
+    /// All batches home and everything settled committed; `false` at the deadline.
+    pub(super) fn drain(&mut self, partitions: &[i32], deadline: Instant) -> bool {
+        let home = self.wait_home(deadline);
+        self.ends.board.request_flush();
+        // Full means that it is signalled already.
+        self.ends.wake_sink.try_send(()).ok();
+        self.ends.board.wait_committed(partitions, deadline) && home
+    }
+
+    /// Under `--until-end`: whether this source has nothing more to read; asks for the end when all sources have not.
+    fn is_at_end(&mut self) -> bool {
+        let Some(until_end) = self.until_end.clone() else { return false };
+        let at_end = if self.positions.is_empty() {
+            self.others_reached_the_end(&until_end)
+        } else {
+            self.positions.at_end()
+        };
+        if until_end.report(self.number, at_end) {
+            self.shutdown.request(Reason::EndReached);
+        } else if at_end {
+            self.welcome_all();
+            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
+        }
+        at_end
+    }
+
+    /// With no partition assigned the others have them all: the group's offsets tell how far they are.
+    fn others_reached_the_end(&mut self, until_end: &UntilEnd) -> bool {
+        if self.others_at_end.1.elapsed() >= Duration::from_secs(1) {
+            let committed = self.consumer.committed(&until_end.partitions(), QUESTION_TIMEOUT);
+            let reached = committed.is_ok_and(|committed| until_end.reached_by(&committed));
+            self.others_at_end = (reached, Instant::now());
+        }
+        self.others_at_end.0
+    }
+
+    fn close(mut self, leave: bool) -> bool {
+        self.health.shutting_down();
+        let deadline = self.shutdown.deadline().unwrap_or_else(Instant::now);
+        let partitions = self.positions.partitions();
+        let drained = self.drain(&partitions, deadline);
+        for partition in partitions {
+            self.ends.board.release(partition);
+        }
+        self.metrics.assigned(self.number, &[]);
+        if !drained {
+            let why =
+                if Instant::now() >= deadline { "its deadline passed" } else { "nothing can be committed" };
+            tracing::error!(
+                source = self.number,
+                why,
+                "the drain did not end: what was not settled and committed will be read again"
+            );
+            // Batches are still out and pin the consumer's memory; the process is about to end, so it is left as it is.
+            std::mem::forget(self);
+            return false;
+        }
+        self.at_home.clear();
+        // All is committed; an unreachable coordinator must not hold the end up for long.
+        let closed = self.consumer.close(leave, deadline.max(Instant::now() + Duration::from_secs(2)));
+        if !closed {
+            tracing::warn!(
+                source = self.number,
+                "the group was not left in time: its session will end by itself"
+            );
+            // Whoever drops the consumer last would wait for it without limit, so nobody may. All else is let go: the stages
+            // behind end when this source hangs up.
+            std::mem::forget(self.consumer.clone());
+        }
+        true
+    }
+}

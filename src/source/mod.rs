@@ -1,0 +1,12 @@
+//! Kafka → batches: a thread, a group member, a pool of batches.
+
+mod assignment;
+mod failures;
+mod lifecycle;
+mod positions;
+mod rate;
+mod until_end;
+
+pub use lifecycle::{Source, SourceEnds};
+pub use rate::RateLimit;
+pub use until_end::UntilEnd;

@@ -1,0 +1,146 @@
+//! Where the reading stands in each partition of a source, and the spans of the batch that is being sealed.
+
+use crate::kafka::{Notice, Records};
+use crate::progress::{Epoch, Span, Spans};
+use std::collections::BTreeMap;
+
+/// The partitions that a source owns.
+#[derive(Debug, Default)]
+pub(super) struct Positions {
+    partitions: BTreeMap<i32, Position>,
+}
+
+/// One partition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    /// The assignment under which it is read.
+    pub(super) epoch: Epoch,
+    /// The next offset to read.
+    pub(super) next: i64,
+    /// Where the reading ends, if it does.
+    pub(super) end: Option<i64>,
+}
+
+/// What a batch of records amounts to.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) spans: Spans,
+    /// What the records pin.
+    pub(super) held_bytes: usize,
+    /// Keys and values.
+    pub(super) payload_bytes: usize,
+    /// Records that were not ours to read and were given back.
+    pub(super) refused: usize,
+}
+
+impl Positions {
+    pub(super) fn insert(&mut self, partition: i32, position: Position) {
+        self.partitions.insert(partition, position);
+    }
+
+    pub(super) fn remove(&mut self, partition: i32) {
+        self.partitions.remove(&partition);
+    }
+
+    pub(super) fn get(&self, partition: i32) -> Option<&Position> {
+        self.partitions.get(&partition)
+    }
+
+    pub(super) fn partitions(&self) -> Vec<i32> {
+        self.partitions.keys().copied().collect()
+    }
+
+    /// Each partition and its next offset.
+    pub(super) fn places(&self) -> impl Iterator<Item = (i32, i64)> {
+        self.partitions.iter().map(|(&partition, position)| (partition, position.next))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// Whether every partition has reached its end.
+    pub(super) fn at_end(&self) -> bool {
+        self.partitions.values().all(|position| position.end.is_some_and(|end| position.next >= end))
+    }
+
+    /// Moves the positions over the records, and answers with their spans and sizes. Records that are not ours to read are
+    /// given back: of a partition that is not assigned, below the position, or at and behind the end.
+    pub(super) fn advance(&mut self, records: &mut Records, record_overhead: usize) -> Tally {
+        let mut tally = Tally::default();
+        // Records come in runs of a partition: the look-ups are once a run.
+        let mut run: Option<(i32, usize, Position)> = None;
+        let before = records.len();
+        let Positions { partitions } = self;
+        records.retain_sized(|record| {
+            if run.is_none_or(|(partition, _, _)| partition != record.partition) {
+                if let Some((partition, _, position)) = run.take() {
+                    partitions.insert(partition, position);
+                }
+                let Some(position) = partitions.get(&record.partition) else { return false };
+                let at = span_of(&mut tally.spans, record.partition, position);
+                run = Some((record.partition, at, *position));
+            }
+            let Some((_, at, position)) = &mut run else { return false };
+            if record.offset < position.next || position.end.is_some_and(|end| record.offset >= end) {
+                return false;
+            }
+            position.next = record.offset + 1;
+            tally.spans[*at].next = position.next;
+            tally.payload_bytes += record.payload_bytes;
+            tally.held_bytes += record.payload_bytes + record.header_bytes + record_overhead;
+            true
+        });
+        if let Some((partition, _, position)) = run {
+            partitions.insert(partition, position);
+        }
+        tally.refused = before - records.len();
+        tally.spans.retain(|span| span.first < span.next);
+        self.stamp(records, &mut tally.spans);
+        tally
+    }
+
+    /// Moves a position over an end of partition: markers, aborted or compacted records lie before it.
+    pub(super) fn reach(&mut self, notice: &Notice, spans: &mut Spans) {
+        let Notice::EndOfPartition { partition, offset } = notice else { return };
+        let Some(position) = self.partitions.get_mut(partition) else { return };
+        let offset = position.end.map_or(*offset, |end| (*offset).min(end));
+        if offset <= position.next {
+            return;
+        }
+        let at = span_of(spans, *partition, position);
+        spans[at].next = offset;
+        position.next = offset;
+    }
+
+    /// The newest time stamp of each span: of its last record, found from the batch's end.
+    fn stamp(&self, records: &Records, spans: &mut Spans) {
+        let mut missing = spans.len();
+        for row in (0..records.len()).rev() {
+            if missing == 0 {
+                break;
+            }
+            let partition = records.partition(row);
+            if let Some(span) =
+                spans.iter_mut().find(|span| span.partition == partition && span.timestamp_ms < 0)
+            {
+                span.timestamp_ms = records.timestamp_ms(row).max(0);
+                missing -= 1;
+            }
+        }
+    }
+}
+
+fn span_of(spans: &mut Spans, partition: i32, position: &Position) -> usize {
+    if let Some(at) = spans.iter().position(|span| span.partition == partition) {
+        return at;
+    }
+    spans.push(Span {
+        partition,
+        epoch: position.epoch,
+        first: position.next,
+        next: position.next,
+        timestamp_ms: -1,
+    });
+    spans.len() - 1
+}
