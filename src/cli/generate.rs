@@ -1,0 +1,191 @@
+//! `generate`: login events into a topic.
+
+pub mod events;
+
+use self::events::Events;
+use super::command_line::{sources, with_settings};
+use super::failure::Failure;
+use super::output::{counted, grouped, say, warn};
+use crate::config::settings::Command as Reads;
+use crate::config::{Kafka, Mistake, Resolver, values};
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::admin::Admin;
+use crate::kafka::feeder::Feeder;
+use crate::kafka::properties;
+use clap::{Arg, ArgMatches, Command};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// What was asked for.
+struct Order {
+    topic: String,
+    count: Option<u64>,
+    rate: Option<NonZeroU64>,
+    events: Events,
+}
+
+/// A share between 0 and 1.
+pub(super) fn share(name: &'static str, default: &'static str) -> Arg {
+    let parse = |text: &str| {
+        let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+        share.ok_or_else(|| "takes a number from 0 to 1".to_owned())
+    };
+    Arg::new(name)
+        .long(name)
+        .value_name("SHARE")
+        .default_value(default)
+        .value_parser(parse)
+        .help("The share of events that the built-in contract refuses")
+}
+
+pub(super) fn command() -> Command {
+    let number = |name: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name("N").value_parser(clap::value_parser!(u64)).help(help)
+    };
+    let rate = Arg::new("rate").long("rate").value_name("N").value_parser(clap::value_parser!(NonZeroU64));
+    let command = Command::new("generate")
+        .about("Login events into a topic")
+        .arg(
+            Arg::new("topic")
+                .long("topic")
+                .value_name("TOPIC")
+                .help("Where the events go; it must exist [default: KAFKA_INPUT_TOPIC]"),
+        )
+        .arg(number("count", "How many events; without it until SIGTERM or SIGINT"))
+        .arg(rate.help("Events a second, at most"))
+        .arg(number("seed", "The same seed gives the same events").default_value("1"))
+        .arg(share("invalid", "0.05"))
+        .arg(number("keys", "How many different keys; with 0 the records have none").default_value("1000"));
+    with_settings(command, Reads::Generate)
+}
+
+pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
+    let sources = sources(typed)?;
+    let mut resolver = Resolver::new(&sources, properties::judge);
+    let kafka = resolver.kafka();
+    let input = if typed.contains_id("topic") { None } else { resolver.input_topic() };
+    let (kafka, warnings) = resolver.finish(Reads::Generate, kafka)?;
+    warn(&warnings);
+    let topic = match typed.get_one::<String>("topic") {
+        Some(topic) => {
+            values::topic(topic).map_err(|takes| Mistake::of("--topic", format!("takes {takes}")))?
+        }
+        None => {
+            input.ok_or_else(|| Mistake::of("--topic", "required, as KAFKA_INPUT_TOPIC is not set either"))?
+        }
+    };
+    let order = Order {
+        topic,
+        count: typed.get_one("count").copied(),
+        rate: typed.get_one("rate").copied(),
+        events: Events {
+            seed: *typed.get_one("seed").expect("it has a default"),
+            invalid: *typed.get_one("invalid").expect("it has a default"),
+            keys: *typed.get_one("keys").expect("it has a default"),
+        },
+    };
+    feed(&kafka, &order)
+}
+
+fn feed(kafka: &Kafka, order: &Order) -> Result<ExitCode, Failure> {
+    let topic = &order.topic;
+    let found = Admin::connect(kafka)?.topics(&[topic], kafka.connect_timeout)?;
+    if found.iter().flatten().next().is_none() {
+        let message = format!("topic {topic} does not exist; `gristmill topics create` makes it");
+        return Err(EngineError::new(Stage::Start, ExitCode::Config, message).into());
+    }
+    let stop = stop_on_signal()?;
+    let mut feeder = Feeder::new(kafka, topic)?;
+    let bar = progress_bar(order.count);
+    let started = Instant::now();
+    let refused = send_all(order, &mut feeder, &bar, &stop);
+    // What was sent before an error has reports to come all the same.
+    let delivered = feeder.finish();
+    bar.finish_and_clear();
+    let refused = refused?;
+    let seconds = started.elapsed().as_secs_f64().max(1e-3);
+    say(format_args!(
+        "{} into topic {topic} in {seconds:.1} s, {} a second; {} of them the contract refuses",
+        counted(delivered.ok, "event"),
+        grouped((delivered.ok as f64 / seconds) as u64),
+        grouped(refused),
+    ));
+    if delivered.failed > 0 {
+        let reason = feeder.first_failure().unwrap_or_default();
+        let failed = counted(delivered.failed, "event");
+        let message = format!("{failed} could not be delivered to topic {topic}; the first: {reason}");
+        return Err(EngineError::new(Stage::Sink, ExitCode::Delivery, message).into());
+    }
+    Ok(ExitCode::Clean)
+}
+
+/// Sends until the count or a signal; answers how many of the events have a flaw.
+fn send_all(
+    order: &Order,
+    feeder: &mut Feeder,
+    bar: &ProgressBar,
+    stop: &AtomicBool,
+) -> Result<u64, EngineError> {
+    const LOOK_UP_EVERY: u64 = 1_000;
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    let mut flawed = 0;
+    let started = Instant::now();
+    for number in 0..order.count.unwrap_or(u64::MAX) {
+        if let Some(rate) = order.rate {
+            wait_for_turn(started, number, rate, feeder, stop);
+        }
+        if number % LOOK_UP_EVERY == 0 {
+            bar.set_position(feeder.delivered().ok);
+        }
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        flawed += u64::from(order.events.write(number, &mut key, &mut value).is_some());
+        feeder.send(Some(key.as_slice()).filter(|key| !key.is_empty()), &value)?;
+    }
+    Ok(flawed)
+}
+
+/// Event `number` is due `number / rate` seconds after the start; reports are served until then.
+fn wait_for_turn(started: Instant, number: u64, rate: NonZeroU64, feeder: &mut Feeder, stop: &AtomicBool) {
+    // Events of the same millisecond go together: a wait for each would cost more than the event.
+    const GRAIN: Duration = Duration::from_millis(1);
+    const SIGNAL_GRAIN: Duration = Duration::from_millis(50);
+    let due = started + Duration::from_secs_f64(number as f64 / rate.get() as f64);
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if left < GRAIN || stop.load(Ordering::Relaxed) {
+            return;
+        }
+        feeder.serve(left.min(SIGNAL_GRAIN));
+    }
+}
+
+/// The first SIGTERM or SIGINT raises the flag, a second one ends the process at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, EngineError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for (signal, code) in [(SIGINT, ExitCode::Interrupted), (SIGTERM, ExitCode::Terminated)] {
+        let registered = flag::register_conditional_shutdown(signal, code as i32, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)));
+        registered.map_err(|error| {
+            let message = format!("cannot listen for signals: {error}");
+            EngineError::new(Stage::Start, ExitCode::Bug, message)
+        })?;
+    }
+    Ok(stop)
+}
+
+/// On a terminal alone; indicatif sees to that.
+pub(super) fn progress_bar(count: Option<u64>) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(count, ProgressDrawTarget::stderr());
+    let template = match count {
+        Some(_) => "{wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left",
+        None => "{spinner} {human_pos} events, {per_sec}",
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("the template is fixed"))
+}

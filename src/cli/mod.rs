@@ -1,0 +1,44 @@
+//! One file a subcommand. What was typed is resolved into a [`Config`](crate::config::Config) here; nothing below knows clap.
+
+mod check;
+mod command_line;
+mod demo;
+mod failure;
+mod generate;
+mod healthcheck;
+mod output;
+mod run;
+mod signals;
+mod topics;
+mod r#try;
+pub mod try_events;
+
+use crate::error::ExitCode;
+use std::ffi::OsString;
+
+pub use command_line::command;
+pub use demo::DemoOptions;
+pub use generate::events;
+
+/// Does what the command line says, and answers with the exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(answer) => return command_line::answer(&answer),
+    };
+    let outcome = match matches.subcommand() {
+        Some(("run", typed)) => run::run(typed),
+        Some(("demo", typed)) => demo::run(typed),
+        Some(("try", typed)) => r#try::run(typed),
+        Some(("generate", typed)) => generate::run(typed),
+        Some(("check", typed)) => check::run(typed),
+        Some(("topics", typed)) => topics::run(typed),
+        Some(("healthcheck", typed)) => healthcheck::run(typed),
+        Some(("completions", typed)) => command_line::completions(typed),
+        _ => unreachable!("clap requires a subcommand and knows no other"),
+    };
+    outcome.unwrap_or_else(|failure| {
+        output::fail(&failure);
+        failure.code()
+    })
+}

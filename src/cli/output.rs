@@ -1,0 +1,70 @@
+//! Standard output carries results, standard error everything else.
+
+use super::failure::Failure;
+use std::fmt::Arguments;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A line of the result. A reader that has gone away (`| head`) is no error of ours.
+pub(super) fn say(line: Arguments<'_>) {
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+/// A line for whoever watches.
+pub(super) fn tell(line: Arguments<'_>) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
+}
+
+/// Warnings of the configuration, for commands that keep no log.
+pub(super) fn warn(warnings: &[String]) {
+    for warning in warnings {
+        tell(format_args!("warning: {warning}"));
+    }
+}
+
+static LOG_ERRORS: AtomicBool = AtomicBool::new(false);
+
+/// From now on the error that ends a command is a log line: where logs were asked for as JSON, nothing else may stand among them.
+pub(super) fn log_errors() {
+    LOG_ERRORS.store(true, Ordering::Relaxed);
+}
+
+/// The error that ends a command.
+pub(super) fn fail(failure: &Failure) {
+    if LOG_ERRORS.load(Ordering::Relaxed) {
+        failure.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+        tracing::error!(exit_code = failure.code() as u8, "{failure}");
+    } else {
+        warn(failure.warnings());
+        tell(format_args!("error: {failure}"));
+    }
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 partition`, `6 partitions`.
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 999, 1000, 1_048_588].map(grouped), ["0", "999", "1,000", "1,048,588"]);
+    }
+}

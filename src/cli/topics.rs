@@ -1,0 +1,143 @@
+//! `topics`: the three topics, or those of `KAFKA_CREATE_TOPICS`: make them, list them, give them more partitions.
+
+use super::command_line::{sources, with_settings};
+use super::failure::Failure;
+use super::output::{counted, grouped, say, tell, warn};
+use crate::config::settings::{Command as Reads, TOPIC_NAMES};
+use crate::config::{Kafka, Mistake, NewTopic, Resolver};
+use crate::error::{EngineError, ExitCode, Stage};
+use crate::kafka::admin::{Admin, Created};
+use crate::kafka::properties;
+use clap::{Arg, ArgMatches, Command};
+use std::time::Duration;
+
+/// An order is answered when all replicas have heard of it.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) fn command() -> Command {
+    let number = |name: &'static str, max: i64, help: &'static str| {
+        let parser = clap::value_parser!(i32).range(1..=max);
+        Arg::new(name).long(name).value_name("N").value_parser(parser).help(help)
+    };
+    let partitions =
+        || number("partitions", 100_000, "How many partitions each topic has [default: the broker's]");
+    let replication =
+        number("replication-factor", 1_000, "How many replicas each partition has [default: the broker's]");
+    let create = Command::new("create")
+        .about("Make the topics; one that is there already stays as it is")
+        .args([partitions(), replication]);
+    let list = Command::new("list").about("What the topics are like; without any named, all of the cluster");
+    let alter = Command::new("alter")
+        .about("Give the topics more partitions; keys move to other partitions by it")
+        .arg(partitions().required(true).help("How many partitions each topic is to have"));
+    Command::new("topics")
+        .about("Make, list or enlarge the three topics")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands([create, list, alter].map(|command| with_settings(command, Reads::Topics)))
+}
+
+pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
+    let (order, typed) = typed.subcommand().expect("clap requires one");
+    let (kafka, topics) = resolve(typed)?;
+    if topics.is_empty() && order != "list" {
+        let mistake =
+            Mistake::about(&TOPIC_NAMES, "none is set, nor is KAFKA_CREATE_TOPICS (--create-topics)");
+        return Err(mistake.into());
+    }
+    let admin = Admin::connect(&kafka)?;
+    match order {
+        "create" => create(&admin, &topics, typed)?,
+        "alter" => alter(&admin, &topics, typed, kafka.connect_timeout)?,
+        _ => list(&admin, &topics, kafka.connect_timeout)?,
+    }
+    Ok(ExitCode::Clean)
+}
+
+/// The cluster and the topics that are meant.
+fn resolve(typed: &ArgMatches) -> Result<(Kafka, Vec<NewTopic>), Failure> {
+    let sources = sources(typed)?;
+    let mut resolver = Resolver::new(&sources, properties::judge);
+    let kafka = resolver.kafka();
+    let listed = resolver.create_topics();
+    let topics = match listed {
+        Some(topics) => topics,
+        None => {
+            let names = resolver.topic_names().into_iter().flatten();
+            names.map(|name| NewTopic { name, partitions: None, replication: None }).collect()
+        }
+    };
+    let ((kafka, topics), warnings) = resolver.finish(Reads::Topics, (kafka, topics))?;
+    warn(&warnings);
+    Ok((kafka, topics))
+}
+
+/// Numbers that stand with a topic's name go before those of the flags.
+fn create(admin: &Admin, topics: &[NewTopic], typed: &ArgMatches) -> Result<(), Failure> {
+    let mut topics = topics.to_vec();
+    for topic in &mut topics {
+        topic.partitions = topic.partitions.or(typed.get_one("partitions").copied());
+        topic.replication = topic.replication.or(typed.get_one("replication-factor").copied());
+    }
+    for (name, created) in admin.create(&topics, ORDER_TIMEOUT)? {
+        say(format_args!(
+            "{name}: {}",
+            match created {
+                Created::New => "created",
+                Created::AlreadyThere => "there already, left as it is",
+            }
+        ));
+    }
+    Ok(())
+}
+
+fn list(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Failure> {
+    let names: Vec<String> = if topics.is_empty() {
+        admin.topic_names(timeout)?
+    } else {
+        topics.iter().map(|topic| topic.name.clone()).collect()
+    };
+    let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    for (name, facts) in names.iter().zip(admin.topics(&asked, timeout)?) {
+        let Some(facts) = facts else {
+            say(format_args!("{name}: does not exist"));
+            continue;
+        };
+        let partitions = counted(facts.partitions.unsigned_abs().into(), "partition");
+        match facts.max_message_bytes {
+            Some(bytes) => {
+                say(format_args!("{name}: {partitions}, max.message.bytes {}", grouped(bytes as u64)))
+            }
+            None => say(format_args!("{name}: {partitions}")),
+        }
+    }
+    Ok(())
+}
+
+fn alter(admin: &Admin, topics: &[NewTopic], typed: &ArgMatches, timeout: Duration) -> Result<(), Failure> {
+    let count: i32 = *typed.get_one("partitions").expect("clap requires it");
+    let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+    for (name, facts) in names.iter().zip(admin.topics(&names, timeout)?) {
+        let refused = |why: String| EngineError::new(Stage::Start, ExitCode::Config, why);
+        let facts = facts.ok_or_else(|| {
+            refused(format!("topic {name} does not exist; `gristmill topics create` makes it"))
+        })?;
+        if facts.partitions == count {
+            say(format_args!("{name}: has {} already", counted(count.unsigned_abs().into(), "partition")));
+            continue;
+        }
+        if facts.partitions > count {
+            let has = facts.partitions;
+            return Err(
+                refused(format!("topic {name} has {has} partitions; Kafka cannot take any away")).into()
+            );
+        }
+        tell(format_args!(
+            "warning: {name}: keys move to other partitions, so events of one key that are under way may overtake each other"
+        ));
+        admin.create_partitions(name, count, ORDER_TIMEOUT)?;
+        say(format_args!("{name}: {} partitions, were {}", count, facts.partitions));
+    }
+    Ok(())
+}
