@@ -1,0 +1,156 @@
+//! Commands that speak to a cluster: to none, and to one in this process.
+
+use super::{Answer, Gristmill};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::message::Message;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A port of this machine at which nobody listens.
+pub(super) fn closed_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+fn cluster(topic: &str) -> MockCluster<'static, DefaultProducerContext> {
+    let cluster = MockCluster::new(1).expect("a cluster in this process");
+    cluster.create_topic(topic, 3, 1).expect("created");
+    cluster
+}
+
+/// All of a topic: (partition, key, value), each partition in its order.
+fn read_all(servers: &str, topic: &str, records: usize) -> Vec<(i32, Option<Vec<u8>>, Vec<u8>)> {
+    let consumer: BaseConsumer<DefaultConsumerContext> = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", "reader")
+        .set("auto.offset.reset", "earliest")
+        .create_with_context(DefaultConsumerContext)
+        .expect("a consumer");
+    let mut partitions = rdkafka::TopicPartitionList::new();
+    for partition in 0..3 {
+        partitions.add_partition_offset(topic, partition, rdkafka::Offset::Beginning).expect("a partition");
+    }
+    consumer.assign(&partitions).expect("assigned");
+    let deadline = Instant::now() + PATIENCE;
+    let mut read = Vec::new();
+    while read.len() < records {
+        assert!(Instant::now() < deadline, "{} of {records} records", read.len());
+        if let Some(Ok(record)) = consumer.poll(Duration::from_millis(100)) {
+            let value = record.payload().expect("an event").to_vec();
+            read.push((record.partition(), record.key().map(<[u8]>::to_vec), value));
+        }
+    }
+    read.sort();
+    read
+}
+
+fn generate(servers: &str, more: &[&str]) -> Answer {
+    let call = [&["generate", "--bootstrap-servers", servers, "--topic", "events"][..], more].concat();
+    Gristmill::new(&call).run()
+}
+
+#[test]
+fn no_broker_is_69_with_the_likely_reasons() {
+    let servers = format!("127.0.0.1:{}", closed_port());
+    for command in [&["topics", "list"][..], &["generate", "--topic", "x", "--count", "1"]] {
+        let call = [command, &["--bootstrap-servers", &servers, "--connect-timeout", "300ms"]].concat();
+        let answer = Gristmill::new(&call).run();
+        answer.fails_with(69, &servers);
+        for part in ["KAFKA_BOOTSTRAP_SERVERS", "300ms", "Connection refused", "KAFKA_SECURITY_PROTOCOL"] {
+            assert!(answer.stderr.contains(part), "{part}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_events() {
+    let read = |seed: &str, keys: &str| {
+        let cluster = cluster("events");
+        let servers = cluster.bootstrap_servers();
+        let answer =
+            generate(&servers, &["--count", "1000", "--seed", seed, "--keys", keys, "--invalid", "0.1"]);
+        answer.succeeds();
+        assert!(answer.stdout.starts_with("1,000 events into topic events in "), "{answer:?}");
+        read_all(&servers, "events", 1_000)
+    };
+    let first = read("7", "10");
+    assert_eq!(first, read("7", "10"), "keys decide the partition, so even the places are the same");
+    assert_ne!(first, read("8", "10"));
+    let keys: std::collections::BTreeSet<_> = first.iter().map(|(_, key, _)| key).collect();
+    assert_eq!(keys.len(), 10);
+    assert!(read("7", "0").iter().all(|(_, key, _)| key.is_none()));
+}
+
+#[test]
+fn a_topic_that_does_not_exist_is_78_and_is_not_made() {
+    let cluster = cluster("other");
+    generate(&cluster.bootstrap_servers(), &["--count", "1"]).fails_with(78, "gristmill topics create");
+    let list = Gristmill::new(&["topics", "list", "--bootstrap-servers", &cluster.bootstrap_servers()]).run();
+    assert_eq!(list.stdout, "other: 3 partitions\n", "{list:?}");
+}
+
+#[test]
+fn an_event_that_is_not_delivered_is_74() {
+    let cluster = cluster("events");
+    let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[refusal; 3]);
+    generate(&cluster.bootstrap_servers(), &["--count", "10"])
+        .fails_with(74, "could not be delivered to topic events");
+}
+
+#[test]
+fn sigterm_ends_an_endless_generator_with_every_event_delivered() {
+    let cluster = cluster("events");
+    let servers = cluster.bootstrap_servers();
+    let call = ["generate", "--bootstrap-servers", &servers, "--topic", "events", "--rate", "500"];
+    let gristmill = Gristmill::new(&call);
+    let child = gristmill.command().spawn().expect("the binary runs");
+    read_all(&servers, "events", 100);
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(killed.expect("kill runs").success());
+    let answer: Answer = child.wait_with_output().expect("it ends").into();
+    answer.succeeds();
+    let (count, _) = answer.stdout.split_once(" events into topic events").expect("the count");
+    let count = count.replace(',', "").parse().expect("a number");
+    assert_eq!(read_all(&servers, "events", count).len(), count);
+}
+
+#[test]
+fn topics_that_are_asked_for_are_listed_one_by_one() {
+    let cluster = cluster("in");
+    let call = ["topics", "list", "--bootstrap-servers", &cluster.bootstrap_servers()];
+    let answer = Gristmill::new(&call).with_topics().run();
+    answer.succeeds();
+    assert_eq!(answer.stdout, "in: 3 partitions\nout: does not exist\ndlq: does not exist\n");
+}
+
+#[test]
+fn check_names_the_topics_that_are_missing() {
+    let cluster = cluster("in");
+    let call = ["check", "--bootstrap-servers", &cluster.bootstrap_servers()];
+    let answer = Gristmill::new(&call).with_topics().run();
+    answer.fails_with(78, "missing in the cluster: out, dlq");
+    assert!(answer.stdout.contains("input topic   in: 3 partitions"), "{answer:?}");
+}
+
+#[test]
+fn check_of_what_is_in_order_says_what_run_would_do() {
+    let cluster = cluster("in");
+    for topic in ["out", "dlq"] {
+        cluster.create_topic(topic, 1, 1).expect("created");
+    }
+    let call = ["check", "--bootstrap-servers", &cluster.bootstrap_servers()];
+    let answer = Gristmill::new(&call).with_topics().run();
+    answer.succeeds();
+    for part in
+        ["input         readable, 0 offsets", "3 start at the earliest record", "read in as group gristmill"]
+    {
+        assert!(answer.stdout.contains(part), "{part}: {answer:?}");
+    }
+}

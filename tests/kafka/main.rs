@@ -1,0 +1,32 @@
+//! The binary on a real Kafka: what a user's process does, and what is in the topics afterwards.
+//!
+//! Each test has topics and a group of its own. After each, the ledger reads all that went in and came out, and accounts for
+//! every event. Without a Kafka to test with, each test says `skipped`; with `CI=true` that is a failure.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first error")]
+
+mod access;
+mod crash;
+mod ends;
+mod hostile;
+mod letters;
+mod members;
+mod mill;
+mod offsets;
+mod outage;
+mod oversize;
+mod scene;
+mod stop;
+mod through;
+mod topics;
+
+use perf::events::Shape;
+use scene::Plain;
+
+/// A good event, keyless, in partition 0.
+fn event(number: u32) -> Plain {
+    let shape = Shape { refused: 0.0, ..Shape::default() };
+    let mut value = Vec::new();
+    shape.value(number, &mut value);
+    Plain::of(value)
+}

@@ -1,0 +1,135 @@
+//! Members come and go under load: partitions change hands without a loss, and without a repeat when the leave is clean.
+
+use crate::mill::Mill;
+use crate::scene::{Scene, Topic, WITHIN};
+use perf::broker::Broker;
+use perf::events::Shape;
+use perf::topics::wait_until;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use std::time::{Duration, Instant};
+
+const RATE: &str = "3000";
+
+#[test]
+fn members_join_and_leave_under_load() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "members");
+    scene.fill(0, 40_000, Shape::default());
+    let join = || Mill::start_assigned(scene.run().env("GRISTMILL_RATE_LIMIT", RATE));
+    let mut mills = vec![join()];
+    for round in 0..3 {
+        let before = scene.delivered();
+        mills.push(join());
+        scene.wait_for_delivery(before, 500);
+        // In turn the one that was there first and the one that came.
+        let leaver = mills.remove(round % 2);
+        leaver.stop();
+        let before = scene.delivered();
+        scene.wait_for_delivery(before, 500);
+    }
+    assert!(scene.lag() > 0, "the load did not outlast the members");
+    for mill in mills {
+        mill.stop();
+    }
+    scene.run_to_the_end();
+    scene.assert_clean();
+}
+
+#[test]
+fn a_rebalance_does_not_move_a_partition_that_is_read_to_its_end() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "kept");
+    let keyless = |from: u32| scene.fill(from, 60, Shape { users: None, ..Shape::default() });
+    keyless(0);
+    let first = Mill::start_assigned(scene.run());
+    scene.wait_for_no_lag();
+    for round in 1..4 {
+        // All is read; the first member keeps its partitions while others come and go. What comes next is neither skipped
+        // nor is anything before it read again.
+        let other = Mill::start_assigned(scene.run());
+        keyless(1_000 * round);
+        scene.wait_for_no_lag();
+        other.stop();
+        keyless(1_000 * round + 60);
+        scene.wait_for_no_lag();
+    }
+    assert!(!first.told().contains("is gone"), "{}", first.told());
+    first.stop();
+    assert_eq!(scene.assert_clean().input, 7 * 60);
+}
+
+#[test]
+fn a_member_without_partitions_leaves_at_once_too() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::with(broker.bootstrap(), "spare", Topic(1, &[]), Topic(1, &[]), Topic(1, &[]));
+    scene.fill(0, 100, Shape::default());
+    let owner = Mill::start_assigned(scene.run());
+    let spare = Mill::start_assigned(scene.run());
+    // A record that comes through shows that the rebalance is over.
+    scene.wait_for_no_lag();
+    spare.stop();
+    // Whoever joins next would otherwise wait for the end of the session of the one that left.
+    let since = Instant::now();
+    let next = Mill::start_assigned(scene.run());
+    assert!(since.elapsed() < Duration::from_secs(30), "it took {:?}", since.elapsed());
+    next.stop();
+    owner.stop();
+    scene.assert_clean();
+}
+
+#[test]
+fn two_source_threads_stop_and_go_on() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "sources");
+    scene.fill(0, 30_000, Shape::default());
+    let sources = |spawn: perf::child::Spawn| spawn.env("GRISTMILL_SOURCE_THREADS", "2");
+    let mill = Mill::start(sources(scene.run()).env("GRISTMILL_RATE_LIMIT", "6000"));
+    for source in ["source=0", "source=1"] {
+        mill.wait_for(source);
+    }
+    scene.wait_for_delivery(0, 2_000);
+    mill.stop();
+    assert!(scene.lag() > 0, "the load did not outlast the first process");
+    scene.run_to_the_end_as(sources);
+    assert_eq!(scene.assert_clean().input, 30_000);
+}
+
+#[test]
+fn until_end_is_shared_by_two_processes() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "shared-end");
+    scene.fill(0, 20_000, Shape::default());
+    let start = || Mill::start(scene.run_until_end().env("GRISTMILL_RATE_LIMIT", RATE));
+    let (one, other) = (start(), start());
+    let counts = [one.ends_with(0), other.ends_with(0)].map(|account| account.consumed);
+    assert_eq!(counts.iter().sum::<u64>(), 20_000);
+    scene.assert_all_committed();
+    scene.assert_clean();
+}
+
+#[test]
+fn a_member_with_another_strategy_is_named_with_what_to_do() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "strategy");
+    let old: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &scene.bootstrap)
+        .set("group.id", &scene.group)
+        .set("partition.assignment.strategy", "range")
+        .set("log_level", "2")
+        .create()
+        .unwrap();
+    old.subscribe(&[&scene.input]).unwrap();
+    wait_until("the old member did not join", WITHIN, || {
+        drop(old.poll(Duration::from_millis(20)));
+        Ok(old.assignment()?.count() > 0)
+    })
+    .unwrap();
+    let mill = Mill::start(scene.run());
+    wait_until("gristmill did not end", WITHIN, || {
+        drop(old.poll(Duration::from_millis(20)));
+        Ok(!mill.child().is_running())
+    })
+    .unwrap();
+    mill.refuses(78, &[&scene.group, "another assignment strategy", "KAFKA_CONSUMER_GROUP"]);
+}

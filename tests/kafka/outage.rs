@@ -1,0 +1,144 @@
+//! The broker goes away: stopped, killed, hanging; one node of three. Events wait; none is lost, and none becomes a dead letter.
+
+use crate::mill::{Http, Mill};
+use crate::scene::{Scene, WITHIN};
+use perf::broker::{Broker, Options};
+use perf::child::Spawn;
+use perf::cluster::Cluster;
+use perf::events::Shape;
+use perf::topics::wait_until;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A broker that may be stopped, killed and paused, by one test at a time.
+pub(crate) struct Breakable(
+    #[expect(dead_code, reason = "held for as long as the test runs")] MutexGuard<'static, ()>,
+    &'static Broker,
+);
+
+impl std::ops::Deref for Breakable {
+    type Target = Broker;
+
+    fn deref(&self) -> &Broker {
+        self.1
+    }
+}
+
+impl Drop for Breakable {
+    /// A test that failed may have left it stopped or paused.
+    fn drop(&mut self) {
+        if self.1.resume().is_err() {
+            self.1.restart().unwrap();
+        }
+    }
+}
+
+pub(crate) fn breakable() -> Option<Breakable> {
+    static TURN: Mutex<()> = Mutex::new(());
+    static BROKER: OnceLock<Option<&'static Broker>> = OnceLock::new();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let broker = (*BROKER.get_or_init(|| Broker::for_process(Options::own())))?;
+    Some(Breakable(turn, broker))
+}
+
+fn watched(spawn: Spawn) -> (Mill, Http) {
+    let mill = Mill::start_assigned(spawn.env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0"));
+    let http = mill.http();
+    (mill, http)
+}
+
+#[test]
+fn a_broker_that_is_restarted_and_one_that_crashes() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::new(broker.bootstrap(), "restart");
+    scene.fill(0, 40_000, Shape::default());
+    let (mill, http) = watched(scene.run().env("GRISTMILL_RATE_LIMIT", "3000"));
+    scene.wait_for_delivery(0, 1_000);
+
+    broker.stop().unwrap();
+    assert_eq!(http.get("/livez").0, 200);
+    broker.restart().unwrap();
+    let before = scene.delivered();
+    scene.wait_for_delivery(before, 1_000);
+
+    broker.kill().unwrap();
+    assert_eq!(http.get("/livez").0, 200);
+    broker.restart().unwrap();
+    let before = scene.delivered();
+    scene.wait_for_delivery(before, 1_000);
+    assert!(scene.lag() > 0, "the load did not outlast the outages");
+
+    scene.wait_for_no_lag();
+    mill.stop();
+    let account = scene.account();
+    println!("{} repeated", account.repeated);
+    assert!(account.is_clean_but_for_repeats(), "{account}");
+    assert_eq!(account.reasons.get("delivery_failed"), None);
+}
+
+#[test]
+fn a_broker_that_hangs() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::new(broker.bootstrap(), "hang");
+    // 60 MB, of which at most half may be held: the rest has to wait in the topic.
+    scene.fill(0, 30_000, Shape { pad_to: 2_000, ..Shape::default() });
+    let run = scene.run().env("GRISTMILL_STALL_AFTER", "2s").env("GRISTMILL_MEMORY_LIMIT", "32MiB");
+    let (mill, http) = watched(run.env("GRISTMILL_RATE_LIMIT", "6000"));
+    scene.wait_for_delivery(0, 1_000);
+    http.wait_ready_is(200);
+
+    broker.pause().unwrap();
+    let said = http.wait_ready_is(503);
+    assert!(said.contains("GRISTMILL_STALL_AFTER"), "{said}");
+    broker.resume().unwrap();
+    http.wait_ready_is(200);
+    assert!(scene.lag() > 0, "the load did not outlast the pause");
+
+    scene.wait_for_no_lag();
+    assert_eq!(
+        http.metric("gristmill_records_rejected_total{reason=\"delivery_failed\"}").unwrap_or(0.0),
+        0.0
+    );
+    let peak = mill.child().peak_rss_bytes();
+    println!("peak memory {} MB", peak >> 20);
+    assert!(peak < 100 << 20, "{} MB with a limit of 32 MiB", peak >> 20);
+    mill.stop();
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats(), "{account}");
+    assert_eq!(account.reasons.get("delivery_failed"), None);
+}
+
+#[test]
+fn the_leader_of_an_output_partition_goes_away() {
+    let options = Options::own()
+        .heap_mb(256)
+        .property("broker.session.timeout.ms", 3_000)
+        .property("broker.heartbeat.interval.ms", 500);
+    let Some(cluster) = Cluster::for_tests(3, &options) else { return };
+    let scene = Scene::nameless_topics(cluster.bootstrap(), "leader");
+    scene.topics.create(&scene.input, 6, 3, &[]).unwrap();
+    scene.topics.create(&scene.dlq, 3, 3, &[]).unwrap();
+    // One replica: while its leader is away, a partition of the output has none.
+    scene.topics.create(&scene.output, 3, 1, &[("min.insync.replicas", "1")]).unwrap();
+    scene.fill(0, 30_000, Shape::default());
+    let (mill, http) = watched(scene.run().env("GRISTMILL_RATE_LIMIT", "3000"));
+    scene.wait_for_delivery(0, 1_000);
+    let leader = scene.topics.leader(&scene.output, 0).unwrap();
+    let others: i64 = scene.delivered();
+
+    cluster.kill(leader).unwrap();
+    wait_until("the partition still has a leader", WITHIN, || Ok(scene.topics.leader(&scene.output, 0)? < 0))
+        .unwrap();
+    assert_eq!(http.get("/livez").0, 200);
+    cluster.restart(leader).unwrap();
+    wait_until("the partition has no leader", WITHIN, || Ok(scene.topics.leader(&scene.output, 0)? >= 0))
+        .unwrap();
+    scene.wait_for_delivery(others, 3_000);
+    assert!(scene.lag() > 0, "the load did not outlast the outage");
+
+    scene.wait_for_no_lag();
+    mill.stop();
+    let account = scene.account();
+    println!("{} repeated", account.repeated);
+    assert!(account.is_clean_but_for_repeats(), "{account}");
+    assert_eq!(account.reasons.get("delivery_failed"), None);
+}

@@ -1,0 +1,84 @@
+//! SIGTERM: under full load, a second time, and when the drain cannot end.
+
+use crate::mill::Mill;
+use crate::outage::breakable;
+use crate::scene::{Scene, WITHIN};
+use perf::broker::Broker;
+use perf::child::{SIGINT, SIGTERM};
+use perf::events::Shape;
+use std::time::Duration;
+
+#[test]
+fn sigterm_under_full_load_is_clean() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "sigterm");
+    let count = 60_000;
+    scene.fill(0, count, Shape::default());
+    let mill = Mill::start(scene.run());
+    scene.wait_for_delivery(0, 0);
+    let account = mill.stop();
+    assert!(account.consumed < u64::from(count), "the load did not outlast the signal");
+    assert_eq!(account.not_committed, 0, "the drain ended");
+    scene.run_to_the_end();
+    scene.assert_clean();
+}
+
+#[test]
+fn sigint_while_idle_is_clean_even_if_it_comes_twice_at_once() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "sigint");
+    let mill = Mill::start_assigned(scene.run());
+    // As from a terminal that signals the group and a wrapper that passes the signal on.
+    assert!(mill.child().signal(SIGINT));
+    mill.child().signal(SIGINT);
+    mill.ends_with(0);
+}
+
+#[test]
+fn a_drain_that_cannot_end_ends_at_its_deadline_or_at_the_second_signal() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::new(broker.bootstrap(), "no-drain");
+    scene.fill(0, 30_000, Shape::default());
+    let run = || scene.run().env("GRISTMILL_RATE_LIMIT", "3000").env("GRISTMILL_INSTANCE_ID", "mill");
+
+    let mill = Mill::start(run());
+    scene.wait_for_delivery(0, 0);
+    broker.pause().unwrap();
+    assert!(mill.child().signal(SIGTERM));
+    mill.wait_for("draining");
+    assert!(mill.child().signal(SIGTERM));
+    let Some(exit) = mill.child().wait(Duration::from_secs(5)) else {
+        panic!("a second signal does not end it\n{}", mill.told())
+    };
+    broker.resume().unwrap();
+    assert_eq!(exit.code, Some(143), "{exit}\n{}", mill.told());
+
+    // What the first one had on the wire may arrive late, so the second one's deliveries count from when it has its partitions.
+    let mill = Mill::start_assigned(run().env("GRISTMILL_DRAIN_TIMEOUT", "1s"));
+    let before = scene.delivered();
+    scene.wait_for_delivery(before, 0);
+    broker.pause().unwrap();
+    assert!(mill.child().signal(SIGTERM));
+    let exit = mill.child().wait(WITHIN);
+    broker.resume().unwrap();
+    assert_eq!(exit.and_then(|exit| exit.code), Some(75), "{}", mill.told());
+    mill.assert_no_panic();
+
+    scene.run_to_the_end_as(|spawn| spawn.env("GRISTMILL_INSTANCE_ID", "mill"));
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats() && account.repeated < 6_000, "{account}");
+}
+
+#[test]
+fn an_idle_member_ends_though_the_broker_hangs() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::new(broker.bootstrap(), "idle");
+    let mill = Mill::start_assigned(scene.run().env("GRISTMILL_DRAIN_TIMEOUT", "1s"));
+    broker.pause().unwrap();
+    assert!(mill.child().signal(SIGTERM));
+    let exit = mill.child().wait(WITHIN);
+    broker.resume().unwrap();
+    // There is nothing to drain; that the group is not left in time is no failure.
+    assert_eq!(exit.and_then(|exit| exit.code), Some(0), "{}", mill.told());
+    mill.assert_no_panic();
+}

@@ -1,0 +1,83 @@
+//! Brokers that go away, and come back or not.
+
+use crate::rig::{PATIENCE, Rig, count, until};
+use gristmill::cli::events::Events;
+use gristmill::engine::RunOptions;
+use gristmill::error::ExitCode;
+use gristmill::kafka::admin::Admin;
+use gristmill::kafka::mock::Request;
+use std::time::{Duration, Instant};
+
+const EVENTS: Events = Events { seed: 6, invalid: 0.1, keys: 100 };
+
+#[test]
+fn an_outage_is_waited_for_and_costs_no_event() {
+    let rig = Rig::new(2, [4, 4, 2], &[]);
+    rig.feed(&EVENTS, 0..3_000);
+    let running = rig.start_with(RunOptions::default(), |config| {
+        config.pipeline.rate_limit = std::num::NonZeroU64::new(3_000);
+    });
+    running.wait_settled(300);
+    rig.cluster.take_down(None).expect("brokers");
+    let metrics = running.engine.metrics().clone();
+    until("reading has stopped", || {
+        let before = metrics.accounting().settled.records();
+        std::thread::park_timeout(Duration::from_millis(300));
+        metrics.accounting().settled.records() == before
+    });
+    assert!(running.settled() < 3_000, "the outage came in the middle");
+    rig.cluster.bring_up(None).expect("brokers");
+    running.wait_settled(3_000);
+    let report = running.stop();
+    assert_eq!(report.exit_code(), ExitCode::Clean);
+    // The mock does not recognise what a producer sends again when the answer was lost: repeated is possible, missing is not.
+    let count = count(&rig.read(), &EVENTS, 3_000);
+    assert!(count.missing.is_empty(), "{:?}", count.missing);
+}
+
+#[test]
+fn an_end_without_a_coordinator_is_an_end() {
+    let rig = Rig::new(2, [6, 4, 2], &[("GRISTMILL_DRAIN_TIMEOUT", "1s")]);
+    rig.feed(&EVENTS, 0..200);
+    // The ends of the partitions are asked all the time, so that the question is under way when the answers stop.
+    let running = rig.start_with(RunOptions::default(), |config| {
+        config.pipeline.report_interval = Duration::from_millis(10);
+    });
+    running.wait_settled(200);
+    until("all is committed", || running.engine.metrics().snapshot().events.commits.iter().sum::<u64>() > 0);
+    // Everything is settled. Nobody answers any more, and nobody refuses either.
+    rig.cluster.set_round_trip(None, 2 * PATIENCE).expect("brokers");
+    let asked = Instant::now();
+    let report = running.stop();
+    assert!(report.not_committed == 0);
+    assert!(asked.elapsed() < Duration::from_secs(20), "the end took {:?}", asked.elapsed());
+}
+
+#[test]
+fn a_request_to_end_while_the_cluster_is_asked_is_no_failure() {
+    let rig = Rig::new(2, [2, 2, 1], &[]);
+    rig.feed(&EVENTS, 0..10);
+    for _ in 0..50 {
+        rig.cluster
+            .delay_request(1, Request::OffsetFetch, gristmill::kafka::Code::OK, 2 * PATIENCE)
+            .expect("a broker");
+    }
+    let running = rig.start();
+    until("the group has assigned partitions", || {
+        running.engine.metrics().snapshot().events.rebalances.iter().sum::<u64>() > 0
+    });
+    let report = running.stop();
+    assert!(report.failure.is_none(), "{:?}", report.failure);
+    assert_eq!(report.consumed, 0);
+}
+
+#[test]
+fn a_cluster_that_cannot_tell_its_limits_is_not_waited_for() {
+    let rig = Rig::new(1, [3, 2, 1], &[]);
+    let admin = Admin::connect(&rig.config.kafka).expect("a broker");
+    let asked = Instant::now();
+    let topics = admin.topics(&["in", "nowhere"], PATIENCE).expect("an answer");
+    assert!(asked.elapsed() < PATIENCE / 4, "it took {:?}", asked.elapsed());
+    let found = topics[0].as_ref().expect("it is there");
+    assert_eq!((found.partitions, found.max_message_bytes), (3, None));
+}
