@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn days_have_dates() {
-        let day = |number| super::day(SystemTime::UNIX_EPOCH + Duration::from_secs(number * 86_400));
+        let day = |number: u64| super::day(SystemTime::UNIX_EPOCH + Duration::from_secs(number * 86_400));
         assert_eq!(day(0), "1970-01-01");
         assert_eq!(day(19_782), "2024-02-29");
         assert_eq!(day(20_454), "2026-01-01");
