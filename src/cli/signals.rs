@@ -7,8 +7,9 @@ use signal_hook::iterator::Signals;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What arrives this soon after the first signal is the same request: `timeout` and others signal the process and then its group.
-const SAME_REQUEST: Duration = Duration::from_millis(20);
+/// What arrives this soon after the first signal is the same request: `timeout` and others signal the process and then its group,
+/// on a busy machine some time later. Nobody presses Ctrl-C twice so fast to mean two things.
+const SAME_REQUEST: Duration = Duration::from_millis(200);
 
 /// Watches for signals on a thread of its own, which lives as long as the process.
 pub(super) fn drain_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), EngineError> {
@@ -21,9 +22,10 @@ pub(super) fn drain_on_signal(shutdown: &Arc<Shutdown>) -> Result<(), EngineErro
         let name = |signal| if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
         let first = signals.forever().next();
         shutdown.request(Reason::Requested);
+        tracing::info!(signal = first.map(name), "draining");
         std::thread::sleep(SAME_REQUEST);
         drop(signals.pending());
-        tracing::info!(signal = first.map(name), "draining; the same signal again ends at once");
+        tracing::info!("still draining; a second signal ends at once");
         if let Some(signal) = signals.forever().next() {
             let name = name(signal);
             tracing::warn!("{name} again: ending at once; what is not committed will be read again");

@@ -45,7 +45,7 @@ fn a_drain_that_cannot_end_ends_at_its_deadline_or_at_the_second_signal() {
     scene.wait_for_delivery(0, 0);
     broker.pause().unwrap();
     assert!(mill.child().signal(SIGTERM));
-    mill.wait_for("draining");
+    mill.wait_for("a second signal ends at once");
     assert!(mill.child().signal(SIGTERM));
     let Some(exit) = mill.child().wait(Duration::from_secs(5)) else {
         panic!("a second signal does not end it\n{}", mill.told())
