@@ -150,8 +150,8 @@ pub struct Group {
     pub instance_id: Option<String>,
     /// Where a partition starts that has no committed offset.
     pub auto_offset_reset: OffsetReset,
-    /// `None`: a commit for each settled batch. `Some(period)`: what is settled is committed so often.
-    pub commit_interval: Option<Duration>,
+    /// What is settled is committed at once, but not more often than this.
+    pub commit_interval: Duration,
 }
 
 /// Where a partition without a committed offset starts.

@@ -36,7 +36,7 @@ fn the_table_of_defaults_gives_a_configuration() {
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.kafka.bootstrap_servers, "localhost:9092");
     assert_eq!(config.group.id, "gristmill");
-    assert_eq!(config.group.commit_interval, None);
+    assert_eq!(config.group.commit_interval, Duration::from_millis(20));
     assert_eq!(config.limits.memory_bytes, 256 << 20);
     assert_eq!(config.pipeline.batch_linger, Duration::from_millis(5));
     assert_eq!(config.telemetry.log_format, LogFormat::Json);
@@ -116,7 +116,7 @@ fn what_is_not_there_yet_says_so() {
 #[test]
 fn auto_commit_is_a_period_of_the_engine() {
     let (config, _) = resolve(&[("KAFKA_ENABLE_AUTO_COMMIT", "TRUE")]).expect("a truth value in any case");
-    assert_eq!(config.group.commit_interval, Some(Duration::from_secs(5)));
+    assert_eq!(config.group.commit_interval, Duration::from_secs(5));
 }
 
 #[test]

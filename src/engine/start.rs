@@ -51,11 +51,12 @@ impl Prepared {
             return Err(EngineError::new(Stage::Start, ExitCode::Config, message));
         }
         check_memory(&config, facts[0].record_bytes_max())?;
+        // What is larger than the producer's whole queue would wait for room for ever, whatever its topic allows.
+        let target = |topic: &TopicFacts| {
+            (topic.partitions, topic.record_bytes_max().min(config.limits.producer_queue_bytes))
+        };
         Ok(Prepared {
-            targets: [
-                (facts[1].partitions, facts[1].record_bytes_max()),
-                (facts[2].partitions, facts[2].record_bytes_max()),
-            ],
+            targets: [target(&facts[1]), target(&facts[2])],
             input_partitions: facts[0].partitions,
             shutdown: Arc::new(Shutdown::new(config.pipeline.drain_timeout)),
             config: Arc::new(config),

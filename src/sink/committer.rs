@@ -12,14 +12,14 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// When somebody waits for the commit: a revoke holds up the whole group, and what failed was most likely a commit from before the
 /// group moved on.
-pub(super) const RETRY_SOON: Duration = Duration::from_millis(10);
+const RETRY_SOON: Duration = Duration::from_millis(10);
 
 /// The commits of one source.
 pub(super) struct Committer {
     consumer: Arc<GroupConsumer>,
     board: Arc<Board>,
     replies: CommitReplies,
-    interval: Option<Duration>,
+    interval: Duration,
     last: Instant,
     failed_at: Option<Instant>,
 }
@@ -29,7 +29,7 @@ impl Committer {
         consumer: Arc<GroupConsumer>,
         board: Arc<Board>,
         replies: CommitReplies,
-        interval: Option<Duration>,
+        interval: Duration,
     ) -> Self {
         let now = Instant::now();
         Self { consumer, board, replies, interval, last: now, failed_at: None }
@@ -42,7 +42,7 @@ impl Committer {
         }
         let now = Instant::now();
         let is_awaited = self.board.flush_requested();
-        let is_due = is_awaited || self.interval.is_none_or(|interval| now - self.last >= interval);
+        let is_due = is_awaited || now - self.last >= self.interval;
         let pause = if is_awaited { RETRY_SOON } else { RETRY_AFTER };
         if !is_due || self.failed_at.is_some_and(|failed_at| now - failed_at < pause) {
             return Ok(());
@@ -65,9 +65,14 @@ impl Committer {
         Ok(())
     }
 
-    /// Whether a commit failed that somebody waits for.
-    pub(super) fn is_retrying(&self) -> bool {
-        self.failed_at.is_some() && self.board.flush_requested()
+    /// In how long there may be something to do although nothing happens; `None`: nothing is waiting to be committed.
+    pub(super) fn wants_turn_in(&self) -> Option<Duration> {
+        if self.failed_at.is_some() && self.board.flush_requested() {
+            return Some(RETRY_SOON);
+        }
+        self.board
+            .has_uncommitted()
+            .then(|| self.interval.saturating_sub(self.last.elapsed()).max(RETRY_SOON))
     }
 
     fn on_answer(&mut self, code: Code, group: &str, metrics: &Metrics) -> Result<(), EngineError> {

@@ -1,6 +1,6 @@
 //! The sink's loop.
 
-use super::committer::{Committer, RETRY_SOON};
+use super::committer::Committer;
 use super::dead_letter::Dresser;
 use super::delivery::{Deliveries, untag};
 use super::outbox::{DEAD_LETTER, OUTPUT, Outbox, Target};
@@ -144,8 +144,8 @@ impl Sink {
 
     /// Sleeps until there is something to do, and takes in what the pool has finished. `false`: the input has ended.
     fn wait(&mut self) -> bool {
-        let is_retrying = self.lanes.iter().any(|lane| lane.committer.is_retrying());
-        let period = if is_retrying { RETRY_SOON } else { TURN_PERIOD };
+        let due = self.lanes.iter().filter_map(|lane| lane.committer.wants_turn_in()).min();
+        let period = due.map_or(TURN_PERIOD, |due| due.min(TURN_PERIOD));
         select! {
             recv(self.ends.processed) -> batch => match batch {
                 Ok(batch) => self.take_in(batch),

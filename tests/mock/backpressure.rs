@@ -7,7 +7,7 @@ use std::time::Duration;
 const EVENTS: Events = Events { seed: 4, invalid: 0.1, keys: 100 };
 
 /// The share of the memory limit is not what binds here, but the number of batches.
-const BATCHES: u64 = 8;
+const BATCHES: u64 = 16;
 const BATCH_RECORDS: u64 = 20;
 
 #[test]

@@ -105,7 +105,7 @@ fn a_coordinator_that_moves_loses_and_repeats_nothing() {
 
 #[test]
 fn a_drain_that_is_too_slow_for_a_revoke_repeats_but_loses_nothing() {
-    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "100")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "50")]);
     // A fetch gives one of the producer's batches a partition: with small ones, what is in flight (800 records) is of each.
     for first in (0..4_000).step_by(400) {
         rig.feed(&EVENTS, first..first + 400);
@@ -115,7 +115,7 @@ fn a_drain_that_is_too_slow_for_a_revoke_repeats_but_loses_nothing() {
         config.pipeline.drain_timeout = Duration::from_millis(50);
     };
     let first = rig.start_with(RunOptions::default(), slow_to_drain);
-    until("all batches are out", || first.engine.metrics().accounting().batches_in_flight() == 8);
+    until("all batches are out", || first.engine.metrics().accounting().batches_in_flight() == 16);
     let second = rig.start_second(|_| {});
     second.wait_settled(20);
     rig.cluster.set_round_trip(Some(2), Duration::ZERO).expect("a broker");
