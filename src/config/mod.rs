@@ -1,5 +1,6 @@
 //! What the engine will do: every value validated, every limit derived. Nothing here knows how it was typed.
 
+mod env_file;
 pub mod limits;
 pub mod mistakes;
 pub mod names;

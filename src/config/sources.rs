@@ -1,6 +1,7 @@
 //! Where settings come from: the command line, else the environment, else the file of `--env-file`.
 
-use super::mistakes::{Mistake, quoted};
+use super::env_file;
+use super::mistakes::{Mistake, Mistakes, quoted};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -69,23 +70,17 @@ impl Sources {
     /// Reads the file of `--env-file`. The process environment stays as it is.
     ///
     /// # Errors
-    /// Unreadable, or a line that is no assignment: named by its number, never quoted, for it may hold a secret.
-    pub fn read_env_file(&mut self, path: &Path) -> Result<(), Mistake> {
+    /// Unreadable, or lines that are no assignments: each named by its number, never quoted, for it may hold a secret.
+    pub fn read_env_file(&mut self, path: &Path) -> Result<(), Mistakes> {
         let fault = |problem: String| Mistake::of("--env-file", format!("{}: {problem}", path.display()));
-        let bytes = std::fs::read(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
-        let text = String::from_utf8(bytes).map_err(|_| fault("is not UTF-8".to_owned()))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        for item in dotenvy::from_read_iter(text.as_bytes()) {
-            match item {
-                Ok((name, value)) => drop(self.file.insert(name, value)),
-                Err(dotenvy::Error::LineParse(line, _)) => {
-                    let at = text.find(line.trim_end()).unwrap_or(0);
-                    let number = text[..at].matches('\n').count() + 1;
-                    return Err(fault(format!("line {number} is not NAME=value")));
-                }
-                Err(_) => return Err(fault("cannot be understood".to_owned())),
-            }
-        }
+        let alone = |problem| Mistakes { mistakes: vec![fault(problem)], warnings: Vec::new() };
+        let bytes = std::fs::read(path).map_err(|error| alone(format!("cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes).map_err(|_| alone("is not UTF-8".to_owned()))?;
+        let values = env_file::parse(&text).map_err(|problems| Mistakes {
+            mistakes: problems.into_iter().map(fault).collect(),
+            warnings: Vec::new(),
+        })?;
+        self.file.extend(values);
         self.file_path = Some(path.to_owned());
         Ok(())
     }
@@ -153,7 +148,7 @@ mod tests {
         Sources::from_environment(pairs.iter().map(|(name, value)| (name.into(), value.into())))
     }
 
-    fn read(sources: &mut Sources, text: &str) -> Result<(), Mistake> {
+    fn read(sources: &mut Sources, text: &str) -> Result<(), Mistakes> {
         let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         file.write_all(text.as_bytes()).expect("written");
         sources.read_env_file(file.path())
@@ -172,12 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_of_the_file_is_numbered_and_not_quoted() {
+    fn bad_lines_of_the_file_are_told_at_once_with_its_path() {
         let mut sources = Sources::default();
-        let mistake =
-            read(&mut sources, "\u{feff}A=1\n# note\nPASSWORD canary-secret\n").expect_err("no assignment");
-        assert!(mistake.problem.ends_with("line 3 is not NAME=value"), "{mistake}");
-        assert!(!mistake.to_string().contains("canary"));
+        let text = "\u{feff}A=1\nPASSWORD canary-secret\nPASSWORD canary-secret\n";
+        let error = read(&mut sources, text).expect_err("no assignments");
+        let problems: Vec<&str> = error.mistakes.iter().map(|mistake| mistake.problem.as_str()).collect();
+        assert_eq!(problems.len(), 2);
+        assert!(problems[0].ends_with(": line 2 is not NAME=value"), "{error}");
+        assert!(problems[1].ends_with(": line 3 is not NAME=value"), "{error}");
+        assert!(!error.to_string().contains("canary"));
     }
 
     #[test]

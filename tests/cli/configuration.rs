@@ -141,6 +141,14 @@ fn the_env_file_is_weaker_than_the_environment() {
 }
 
 #[test]
+fn the_env_file_is_taken_literally_and_all_its_bad_lines_are_told() {
+    let call = |text: &str| Gristmill::new(&["check", "--env-file", "settings"]).file("settings", text).run();
+    let literal = call("HOME=/root\nKAFKA_CONSUMER_GROUP=\"a $HOME ${HOME} \\\\ \"\n");
+    literal.fails_with(78, r#"got "a $HOME ${HOME} \\ " in the file"#);
+    call("GOOD=1\nbad\nBAD='x\n# note\nBAD=\"x\nBAD=\"\\$x\"\nBAD='x'y\n").is("env-file-wrong");
+}
+
+#[test]
 fn a_dot_env_file_is_mentioned_and_not_read() {
     let call = |arguments: &[&str]| Gristmill::new(arguments).file(".env", "KAFKA_INPUT_TOPIC=in\n").run();
     call(&["check"]).is("dot-env-unread");

@@ -46,7 +46,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["sink/dead_letter.rs", "cli/demo/auditor.rs"]),
     ("serde_json", &["cli/"]),
     ("strsim", &["config/", "contract/"]),
-    ("dotenvy", &["config/"]),
     ("pollster", &["kafka/"]),
     ("tikv-jemallocator", &["main.rs"]),
 ];
