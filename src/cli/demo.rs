@@ -16,7 +16,7 @@ use super::command_line::{sources, with_settings};
 use super::failure::Failure;
 use super::generate::{events::Events, progress_bar, share};
 use super::output::{counted, grouped, say};
-use super::signals::drain_on_signal;
+use super::signals::SignalWatch;
 use crate::config::settings::{Command as Reads, TOPIC_NAMES};
 use crate::config::{Config, Kafka, Resolver, Sources};
 use crate::contract::Plan;
@@ -68,7 +68,7 @@ pub(super) fn command() -> Command {
     with_settings(command, Reads::Demo)
 }
 
-pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
+pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
     let mut sources = sources(typed)?.without_kafka();
     for (variable, topic) in TOPIC_NAMES.into_iter().zip(["events", "events.checked", "events.dead"]) {
         sources.set_flag(variable, topic.to_owned());
@@ -84,7 +84,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
         invalid: *typed.get_one("invalid").expect("it has a default"),
     };
     init_logs(&config.telemetry);
-    play(config, options)
+    play(config, options, signals)
 }
 
 /// Neither a port nor log lines, unless they were asked for.
@@ -98,7 +98,7 @@ fn be_quiet(sources: &mut Sources) {
 }
 
 /// Plays the demo on a cluster of its own, whatever the configuration says of brokers.
-fn play(mut config: Config, options: DemoOptions) -> Result<ExitCode, Failure> {
+fn play(mut config: Config, options: DemoOptions, signals: &SignalWatch) -> Result<ExitCode, Failure> {
     // Declared first, so that it ends last: everything else talks to it.
     let cluster = cluster(&config)?;
     config.kafka.bootstrap_servers = cluster.bootstrap_servers();
@@ -108,7 +108,7 @@ fn play(mut config: Config, options: DemoOptions) -> Result<ExitCode, Failure> {
     let mut feeder = Feeder::new(&feeding(&config.kafka), &config.topics.input)?;
     let auditor = Auditor::start(&config, PARTITIONS, Ledger::new(events))?;
     let prepared = Prepared::new(config, Plan::user_login(), RunOptions::default())?;
-    drain_on_signal(prepared.shutdown())?;
+    signals.drain(prepared.shutdown());
     let bar = progress_bar(Some(options.events));
     let engine = Engine::start(prepared)?;
     let (metrics, shutdown) = (engine.metrics().clone(), engine.shutdown().clone());

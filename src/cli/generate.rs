@@ -6,6 +6,7 @@ use self::events::Events;
 use super::command_line::{sources, with_settings};
 use super::failure::Failure;
 use super::output::{counted, grouped, say, warn};
+use super::signals::SignalWatch;
 use crate::config::settings::Command as Reads;
 use crate::config::{Kafka, Mistake, Resolver, values};
 use crate::error::{EngineError, ExitCode, Stage};
@@ -14,8 +15,6 @@ use crate::kafka::feeder::Feeder;
 use crate::kafka::properties;
 use clap::{Arg, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +63,7 @@ pub(super) fn command() -> Command {
     with_settings(command, Reads::Generate)
 }
 
-pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
+pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);
     let kafka = resolver.kafka();
@@ -89,18 +88,20 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
             keys: *typed.get_one("keys").expect("it has a default"),
         },
     };
-    feed(&kafka, &order)
+    feed(&kafka, &order, signals)
 }
 
-fn feed(kafka: &Kafka, order: &Order) -> Result<ExitCode, Failure> {
+fn feed(kafka: &Kafka, order: &Order, signals: &SignalWatch) -> Result<ExitCode, Failure> {
     let topic = &order.topic;
     let found = Admin::connect(kafka)?.topics(&[topic], kafka.connect_timeout)?;
     if found.iter().flatten().next().is_none() {
         let message = format!("topic {topic} does not exist; `gristmill topics create` makes it");
         return Err(EngineError::new(Stage::Start, ExitCode::Config, message).into());
     }
-    let stop = stop_on_signal()?;
     let mut feeder = Feeder::new(kafka, topic)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = stop.clone();
+    signals.end_with(move || raised.store(true, Ordering::Relaxed));
     let bar = progress_bar(order.count);
     let started = Instant::now();
     let refused = send_all(order, &mut feeder, &bar, &stop);
@@ -164,20 +165,6 @@ fn wait_for_turn(started: Instant, number: u64, rate: NonZeroU64, feeder: &mut F
         }
         feeder.serve(left.min(SIGNAL_GRAIN));
     }
-}
-
-/// The first SIGTERM or SIGINT raises the flag, a second one ends the process at once.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, EngineError> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for (signal, code) in [(SIGINT, ExitCode::Interrupted), (SIGTERM, ExitCode::Terminated)] {
-        let registered = flag::register_conditional_shutdown(signal, code as i32, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)));
-        registered.map_err(|error| {
-            let message = format!("cannot listen for signals: {error}");
-            EngineError::new(Stage::Start, ExitCode::Bug, message)
-        })?;
-    }
-    Ok(stop)
 }
 
 /// On a terminal alone; indicatif sees to that.

@@ -13,7 +13,10 @@ mod topics;
 mod r#try;
 pub mod try_events;
 
+use self::failure::Failure;
+use self::signals::SignalWatch;
 use crate::error::ExitCode;
+use clap::ArgMatches;
 use std::ffi::OsString;
 
 pub use command_line::command;
@@ -26,19 +29,23 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(matches) => matches,
         Err(answer) => return command_line::answer(&answer),
     };
-    let outcome = match matches.subcommand() {
-        Some(("run", typed)) => run::run(typed),
-        Some(("demo", typed)) => demo::run(typed),
+    let outcome = SignalWatch::start().map_err(Failure::from).and_then(|signals| follow(&matches, &signals));
+    outcome.unwrap_or_else(|failure| {
+        output::fail(&failure);
+        failure.code()
+    })
+}
+
+fn follow(matches: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
+    match matches.subcommand() {
+        Some(("run", typed)) => run::run(typed, signals),
+        Some(("demo", typed)) => demo::run(typed, signals),
         Some(("try", typed)) => r#try::run(typed),
-        Some(("generate", typed)) => generate::run(typed),
+        Some(("generate", typed)) => generate::run(typed, signals),
         Some(("check", typed)) => check::run(typed),
         Some(("topics", typed)) => topics::run(typed),
         Some(("healthcheck", typed)) => healthcheck::run(typed),
         Some(("completions", typed)) => command_line::completions(typed),
         _ => unreachable!("clap requires a subcommand and knows no other"),
-    };
-    outcome.unwrap_or_else(|failure| {
-        output::fail(&failure);
-        failure.code()
-    })
+    }
 }

@@ -4,6 +4,7 @@ use super::check::read_contract;
 use super::command_line::{sources, with_settings};
 use super::failure::Failure;
 use super::output::{log_errors, say};
+use super::signals::SignalWatch;
 use crate::config::settings::Command as Reads;
 use crate::config::{Config, Resolver, Sources};
 use crate::engine::{Engine, Prepared, RunOptions};
@@ -40,7 +41,7 @@ pub(super) fn command() -> Command {
     with_settings(command, Reads::Run)
 }
 
-pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
+pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
     let sources = sources(typed)?;
     // Before the rest, so that its mistakes are told in the form that was asked for.
     init_logs(&Resolver::new(&sources, properties::judge).telemetry(std::io::stderr().is_terminal()));
@@ -56,7 +57,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let prepared = Prepared::new(config, plan, options)?;
     let histograms = typed.get_one::<PathBuf>("histogram-file").map(|path| PercentileFiles::create(path));
     let histograms = histograms.transpose().map_err(unwritable)?;
-    super::signals::drain_on_signal(prepared.shutdown())?;
+    signals.drain(prepared.shutdown());
     let engine = Engine::start(prepared)?;
     let metrics = engine.metrics().clone();
     let report = engine.join();

@@ -7,7 +7,9 @@ use rdkafka::message::Message;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -53,6 +55,11 @@ fn read_all(servers: &str, topic: &str, records: usize) -> Vec<(i32, Option<Vec<
 fn generate(servers: &str, more: &[&str]) -> Answer {
     let call = [&["generate", "--bootstrap-servers", servers, "--topic", "events"][..], more].concat();
     Gristmill::new(&call).run()
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
 }
 
 #[test]
@@ -112,13 +119,30 @@ fn sigterm_ends_an_endless_generator_with_every_event_delivered() {
     let gristmill = Gristmill::new(&call);
     let child = gristmill.command().spawn().expect("the binary runs");
     read_all(&servers, "events", 100);
-    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(killed.expect("kill runs").success());
+    // The second is the same request: a wrapper's signal to the group after that to the process.
+    signal(&child, "-TERM");
+    signal(&child, "-INT");
     let answer: Answer = child.wait_with_output().expect("it ends").into();
     answer.succeeds();
     let (count, _) = answer.stdout.split_once(" events into topic events").expect("the count");
     let count = count.replace(',', "").parse().expect("a number");
     assert_eq!(read_all(&servers, "events", count).len(), count);
+}
+
+#[test]
+fn a_signal_before_the_engine_runs_ends_at_once() {
+    let servers = format!("127.0.0.1:{}", closed_port());
+    for (name, code) in [("-TERM", 143), ("-INT", 130)] {
+        let call = ["run", "--bootstrap-servers", &servers, "--connect-timeout", "1h"];
+        let gristmill = Gristmill::new(&call).with_topics();
+        let mut child = gristmill.command().spawn().expect("the binary runs");
+        let mut first = String::new();
+        let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+        lines.read_line(&mut first).expect("a line says that no broker answers");
+        signal(&child, name);
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(code), "{name}: {status}, {first}");
+    }
 }
 
 #[test]
