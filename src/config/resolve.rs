@@ -188,9 +188,13 @@ impl<'a> Resolver<'a> {
 
     fn limits(&mut self, sources: usize) -> Limits {
         const BATCH_RECORDS_MAX: u64 = 65_536;
+        let mistakes = self.mistakes.len();
         let mut memory = self.get("GRISTMILL_MEMORY_LIMIT", size(MEMORY_LIMIT_MIN, MEMORY_LIMIT_MAX));
         let needed = MEMORY_LIMIT_MIN * sources;
-        if memory < needed {
+        if self.mistakes.len() > mistakes {
+            // What was meant is not known: nothing is measured by it.
+            memory = MEMORY_LIMIT_MAX;
+        } else if memory < needed {
             let problem = format!(
                 "{} is too small for {sources} source threads, which need {}",
                 show_size(memory),
@@ -284,7 +288,8 @@ impl<'a> Resolver<'a> {
         self.sources
     }
 
-    pub(super) fn mistake(&mut self, mistake: Mistake) {
+    /// A mistake that was met elsewhere, to be told with the others.
+    pub fn mistake(&mut self, mistake: Mistake) {
         self.mistakes.push(mistake);
     }
 
@@ -323,11 +328,13 @@ fn http_addr(text: &str) -> Parsed<Option<SocketAddr>> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(None);
     }
-    let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    // `:0` is any free port, `:9090` that one: of this machine alone, as the default is.
+    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
+    let numeric = port.map(|port| format!("127.0.0.1:{port}"));
     let address = numeric.as_deref().unwrap_or(text).parse();
-    address
-        .map(Some)
-        .map_err(|_| "an address and a port (127.0.0.1:9090, 0.0.0.0:9090, [::]:9090), or off".to_owned())
+    address.map(Some).map_err(|_| {
+        "an address and a port (127.0.0.1:9090 or :9090, 0.0.0.0:9090, [::]:9090), or off".to_owned()
+    })
 }
 
 /// Each source thread is the member `<id>-<thread>`, which must be a legal name.

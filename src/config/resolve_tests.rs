@@ -178,6 +178,12 @@ fn a_secret_comes_from_a_file_without_its_line_end() {
 fn memory_covers_its_source_threads() {
     assert!(mistakes(&[("GRISTMILL_MEMORY_LIMIT", "1MiB")]).contains("from 32MiB"));
     assert!(mistakes(&[("GRISTMILL_SOURCE_THREADS", "16")]).contains("which need 512MiB"));
+    let unknown = [
+        ("GRISTMILL_MEMORY_LIMIT", "1GB"),
+        ("GRISTMILL_SOURCE_THREADS", "16"),
+        ("GRISTMILL_BATCH_BYTES", "65MiB"),
+    ];
+    assert_eq!(resolve(&unknown).expect_err("one mistake").mistakes.len(), 1, "nothing follows from it");
     assert!(mistakes(&[("GRISTMILL_BATCH_BYTES", "65MiB")]).contains("from 1KiB to 64MiB"));
 }
 
@@ -216,5 +222,10 @@ fn the_http_address_is_an_address_or_off() {
         |text| resolve(&[("GRISTMILL_HTTP_ADDR", text)]).map(|(config, _)| config.telemetry.http_addr);
     assert_eq!(address("OFF"), Ok(None));
     assert_eq!(address("localhost:1"), Ok("127.0.0.1:1".parse().ok()));
+    assert_eq!(address(":0"), Ok("127.0.0.1:0".parse().ok()));
+    assert_eq!(address(":9091"), Ok("127.0.0.1:9091".parse().ok()));
+    for wrong in [":", ":x", "::", "::1", ":65536"] {
+        assert!(address(wrong).is_err(), "{wrong}");
+    }
     assert!(address("9090").is_err());
 }

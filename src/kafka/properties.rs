@@ -61,7 +61,7 @@ pub fn judge(name: &str, value: &str) -> Result<(), PropertyFault> {
         Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
             Err(PropertyFault::Unknown)
         }
-        Err(KafkaError::ClientConfig(_, words, ..)) => Err(PropertyFault::Value(words)),
+        Err(KafkaError::ClientConfig(_, words, ..)) => Err(PropertyFault::Value(words.trim_end().to_owned())),
         Err(_) => Err(PropertyFault::Value("it is not taken".to_owned())),
     }
 }
@@ -99,6 +99,11 @@ mod tests {
         assert_eq!(judge("compression.level", "3"), Ok(()));
         assert_eq!(judge("linger.minutes", "5"), Err(PropertyFault::Unknown));
         assert!(matches!(judge("linger.ms", "soon"), Err(PropertyFault::Value(_))));
+        let outside = judge("fetch.wait.max.ms", "-1");
+        assert!(
+            matches!(outside, Err(PropertyFault::Value(words)) if words.ends_with("300000")),
+            "no line end"
+        );
     }
 
     #[test]
