@@ -7,18 +7,16 @@ use super::run;
 use crate::config::settings::Command as Reads;
 use crate::config::values::{show_duration, show_size};
 use crate::config::{Config, Limits, OffsetReset};
-use crate::contract::Plan;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::admin::{Admin, TopicFacts};
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) fn command() -> Command {
     let command = Command::new("check")
-        .about("Check configuration, contract, connection, topics and access, and say what run would do; writes nothing")
+        .about("Check configuration, contract, connection, topics and group, and say what run would do; it reads and writes no \
+                record, so access for that is not checked")
         .arg(
             Arg::new("offline")
                 .long("offline")
@@ -30,14 +28,14 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     note_unread_file(typed);
-    let (config, warnings) = run::resolve(&sources(typed)?)?;
+    let ((config, contract), warnings) = run::resolve(&sources(typed)?)?;
     warn(&warnings);
-    let contract = read_contract(config.contract.as_deref())?;
     report("configuration", format_args!("in order"));
     report("contract", format_args!("{} ({})", contract.name(), origin(&config)));
     report_limits(&config);
     if typed.get_flag("offline") {
         report("cluster", format_args!("not asked (--offline)"));
+        report_plan(&config);
         return Ok(ExitCode::Clean);
     }
     let admin = Admin::connect(&config.kafka)?;
@@ -45,32 +43,9 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     report("cluster", format_args!("{} answers over {protocol}", config.kafka.bootstrap_servers));
     let input = check_topics(&admin, &config)?;
     check_group(&admin, &config, input.partitions)?;
+    report_access(&config);
     report_plan(&config);
     Ok(ExitCode::Clean)
-}
-
-/// Reads the contract, or takes the built-in one.
-pub(super) fn read_contract(path: Option<&Path>) -> Result<Plan, Failure> {
-    let Some(path) = path else { return Ok(Plan::user_login()) };
-    let wrong = |message: String| EngineError::new(Stage::Start, ExitCode::Config, message);
-    let origin = path.display().to_string();
-    let text = read_text(path).map_err(|error| {
-        wrong(format!("the contract {origin} (GRISTMILL_CONTRACT) cannot be read: {error}"))
-    })?;
-    let plan = Plan::parse(&text, &origin)
-        .map_err(|error| wrong(format!("the contract {origin} (GRISTMILL_CONTRACT) is wrong:\n{error}")))?;
-    Ok(plan)
-}
-
-/// A file of text, no larger than a contract can reasonably be.
-fn read_text(path: &Path) -> io::Result<String> {
-    const BYTES_MAX: u64 = 4 << 20;
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(io::Error::other(format!("it is larger than {} MiB", BYTES_MAX >> 20)));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not a text file in UTF-8"))
 }
 
 /// `.env` is for compose; who expects it to be read here should hear that it is not.
@@ -106,7 +81,7 @@ fn check_topics(admin: &Admin, config: &Config) -> Result<TopicFacts, Failure> {
         return Err(EngineError::new(Stage::Start, ExitCode::Config, message).into());
     };
     let records = count_records(admin, &input, config.kafka.connect_timeout)?;
-    report("input", format_args!("readable, {}", counted(records, "offset")));
+    report("input", format_args!("every leader answers, {}", counted(records, "offset")));
     for other in found.filter(|other| other.record_bytes_max() < input.record_bytes_max()) {
         let (given, taken) = (input.record_bytes_max() as u64, other.record_bytes_max() as u64);
         let (given, taken) = (grouped(given), grouped(taken));
@@ -127,6 +102,19 @@ fn check_topics(admin: &Admin, config: &Config) -> Result<TopicFacts, Failure> {
         return Err(EngineError::new(Stage::Start, ExitCode::Config, message).into());
     }
     Ok(input)
+}
+
+/// Whether reading and writing are allowed shows by doing it alone.
+fn report_access(config: &Config) {
+    let (topics, group) = (&config.topics, &config.group.id);
+    report("access", format_args!("not checked beyond DESCRIBE; run is the first to need"));
+    report(
+        "",
+        format_args!(
+            "READ on {} and group {group}, WRITE on {} and {}",
+            topics.input, topics.output, topics.dead_letter
+        ),
+    );
 }
 
 /// Asks every partition for its offsets, which shows that its leader answers us.

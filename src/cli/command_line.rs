@@ -31,7 +31,9 @@ pub fn command() -> Command {
         .max_term_width(HELP_COLUMNS)
         .disable_help_subcommand(true)
         .after_help("Every setting is a flag or an environment variable; `gristmill run --help` lists them all.\n\
-                     Exit codes: 0 done, 64 usage, 69 no broker, 74 delivery impossible, 77 refused, 78 configuration.")
+                     Exit codes: 0 done, 1 not ready (healthcheck), 64 usage, 65 dead letters (try), 69 no broker, 70 a bug, \
+                     74 delivery impossible, 75 drain cut short, 77 refused, 78 configuration, 130 or 143 ended by a signal \
+                     without a drain.")
         .subcommands([
             run::command(),
             demo::command(),
@@ -110,14 +112,20 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
 
 /// What was set, on the command line, in the environment and in the file of `--env-file`.
 pub(super) fn sources(typed: &ArgMatches) -> Result<Sources, Failure> {
-    let mut sources = Sources::from_environment(std::env::vars_os());
+    let mut sources = typed_and_environment(typed);
     if let Some(path) = typed.get_one::<PathBuf>(ENV_FILE) {
         sources.read_env_file(path)?;
     }
+    Ok(sources)
+}
+
+/// The same without the file.
+pub(super) fn typed_and_environment(typed: &ArgMatches) -> Sources {
+    let mut sources = Sources::from_environment(std::env::vars_os());
     for setting in SETTINGS.iter().filter(|setting| setting.flag.is_some()) {
         if let Ok(Some(value)) = typed.try_get_one::<String>(setting.variable) {
             sources.set_flag(setting.variable, value.clone());
         }
     }
-    Ok(sources)
+    sources
 }

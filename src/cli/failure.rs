@@ -1,6 +1,6 @@
 //! Why a command ended without doing its work: a message for people and an exit code for programs.
 
-use crate::config::{Mistake, Mistakes};
+use crate::config::Mistakes;
 use crate::error::{EngineError, ExitCode};
 use std::fmt;
 
@@ -42,12 +42,6 @@ impl fmt::Display for Failure {
 impl From<Mistakes> for Failure {
     fn from(mistakes: Mistakes) -> Self {
         Failure::Configuration(mistakes)
-    }
-}
-
-impl From<Mistake> for Failure {
-    fn from(mistake: Mistake) -> Self {
-        Failure::Configuration(Mistakes { mistakes: vec![mistake], warnings: Vec::new() })
     }
 }
 

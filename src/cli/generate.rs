@@ -7,8 +7,9 @@ use super::command_line::{sources, with_settings};
 use super::failure::Failure;
 use super::output::{counted, grouped, say, warn};
 use super::signals::SignalWatch;
-use crate::config::settings::Command as Reads;
-use crate::config::{Kafka, Mistake, Resolver, values};
+use crate::config::mistakes::quoted;
+use crate::config::settings::{Command as Reads, TOPIC_NAMES};
+use crate::config::{Kafka, Mistake, Resolver, Sources, values};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::admin::Admin;
 use crate::kafka::feeder::Feeder;
@@ -46,7 +47,11 @@ pub(super) fn command() -> Command {
     let number = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("N").value_parser(clap::value_parser!(u64)).help(help)
     };
-    let rate = Arg::new("rate").long("rate").value_name("N").value_parser(clap::value_parser!(NonZeroU64));
+    let positive = |text: &str| {
+        let number = text.parse::<NonZeroU64>();
+        number.map_err(|_| "takes a whole number from 1; leave it out for as many as there can be".to_owned())
+    };
+    let rate = Arg::new("rate").long("rate").value_name("N").value_parser(positive);
     let command = Command::new("generate")
         .about("Login events into a topic")
         .arg(
@@ -67,17 +72,9 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);
     let kafka = resolver.kafka();
-    let input = if typed.contains_id("topic") { None } else { resolver.input_topic() };
-    let (kafka, warnings) = resolver.finish(Reads::Generate, kafka)?;
+    let topic = topic(typed.get_one::<String>("topic"), &sources, &mut resolver);
+    let ((kafka, topic), warnings) = resolver.finish(Reads::Generate, (kafka, topic))?;
     warn(&warnings);
-    let topic = match typed.get_one::<String>("topic") {
-        Some(topic) => {
-            values::topic(topic).map_err(|takes| Mistake::of("--topic", format!("takes {takes}")))?
-        }
-        None => {
-            input.ok_or_else(|| Mistake::of("--topic", "required, as KAFKA_INPUT_TOPIC is not set either"))?
-        }
-    };
     let order = Order {
         topic,
         count: typed.get_one("count").copied(),
@@ -89,6 +86,22 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
         },
     };
     feed(&kafka, &order, signals)
+}
+
+/// Where the events go; after a mistake nowhere.
+fn topic(typed: Option<&String>, sources: &Sources, resolver: &mut Resolver<'_>) -> String {
+    let Some(typed) = typed else {
+        if sources.find(TOPIC_NAMES[0]).is_none() {
+            let problem = "required, as KAFKA_INPUT_TOPIC is not set either";
+            resolver.mistake(Mistake::of("--topic", problem));
+        }
+        return resolver.input_topic().unwrap_or_default();
+    };
+    values::topic(typed).unwrap_or_else(|takes| {
+        let problem = format!("got {}; takes {takes}", quoted(typed));
+        resolver.mistake(Mistake::of("--topic", problem));
+        String::new()
+    })
 }
 
 fn feed(kafka: &Kafka, order: &Order, signals: &SignalWatch) -> Result<ExitCode, Failure> {

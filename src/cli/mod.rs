@@ -2,6 +2,7 @@
 
 mod check;
 mod command_line;
+mod contract;
 mod demo;
 mod failure;
 mod generate;

@@ -1,12 +1,13 @@
 //! `run`: the main job.
 
-use super::check::read_contract;
-use super::command_line::{sources, with_settings};
+use super::command_line::{sources, typed_and_environment, with_settings};
+use super::contract;
 use super::failure::Failure;
 use super::output::{log_errors, say};
 use super::signals::SignalWatch;
 use crate::config::settings::Command as Reads;
-use crate::config::{Config, Resolver, Sources};
+use crate::config::{Config, LogFormat, Resolver, Sources};
+use crate::contract::Plan;
 use crate::engine::{Engine, Prepared, RunOptions};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::properties;
@@ -42,17 +43,12 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
-    let sources = sources(typed)?;
-    // Before the rest, so that its mistakes are told in the form that was asked for.
-    init_logs(&Resolver::new(&sources, properties::judge).telemetry(std::io::stderr().is_terminal()));
-    if sources.find("LOG_FORMAT").is_some_and(|format| format.value.eq_ignore_ascii_case("json")) {
-        log_errors();
-    }
-    let (config, warnings) = resolve(&sources)?;
+    let sources = sources(typed).inspect_err(|_| log_from_now_on(&typed_and_environment(typed)))?;
+    log_from_now_on(&sources);
+    let ((config, plan), warnings) = resolve(&sources)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
-    let plan = read_contract(config.contract.as_deref())?;
     let options = RunOptions { until_end: typed.get_flag("until-end"), leave: typed.get_flag("leave") };
     let prepared = Prepared::new(config, plan, options)?;
     let histograms = typed.get_one::<PathBuf>("histogram-file").map(|path| PercentileFiles::create(path));
@@ -69,11 +65,21 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
     Ok(report.exit_code())
 }
 
-/// The whole configuration, as `run` would have it.
-pub(super) fn resolve(sources: &Sources) -> Result<(Config, Vec<String>), Failure> {
+/// Before the rest, so that its mistakes are told in the form that the log has.
+fn log_from_now_on(sources: &Sources) {
+    let telemetry = Resolver::new(sources, properties::judge).telemetry(std::io::stderr().is_terminal());
+    init_logs(&telemetry);
+    if telemetry.log_format == LogFormat::Json {
+        log_errors();
+    }
+}
+
+/// The whole configuration and its contract, as `run` would have them.
+pub(super) fn resolve(sources: &Sources) -> Result<((Config, Plan), Vec<String>), Failure> {
     let mut resolver = Resolver::new(sources, properties::judge);
     let config = resolver.config(std::io::stderr().is_terminal());
-    Ok(resolver.finish(Reads::Run, config)?)
+    let plan = contract::read(config.contract.as_deref(), &mut resolver);
+    Ok(resolver.finish(Reads::Run, (config, plan))?)
 }
 
 fn unwritable((path, error): (PathBuf, io::Error)) -> EngineError {

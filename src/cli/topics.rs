@@ -40,12 +40,7 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let (order, typed) = typed.subcommand().expect("clap requires one");
-    let (kafka, topics) = resolve(typed)?;
-    if topics.is_empty() && order != "list" {
-        let mistake =
-            Mistake::about(&TOPIC_NAMES, "none is set, nor is KAFKA_CREATE_TOPICS (--create-topics)");
-        return Err(mistake.into());
-    }
+    let (kafka, topics) = resolve(typed, order)?;
     let admin = Admin::connect(&kafka)?;
     match order {
         "create" => create(&admin, &topics, typed)?,
@@ -56,7 +51,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 /// The cluster and the topics that are meant.
-fn resolve(typed: &ArgMatches) -> Result<(Kafka, Vec<NewTopic>), Failure> {
+fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>), Failure> {
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);
     let kafka = resolver.kafka();
@@ -68,6 +63,12 @@ fn resolve(typed: &ArgMatches) -> Result<(Kafka, Vec<NewTopic>), Failure> {
             names.map(|name| NewTopic { name, partitions: None, replication: None }).collect()
         }
     };
+    let none_is_set =
+        TOPIC_NAMES.iter().chain(&["KAFKA_CREATE_TOPICS"]).all(|name| sources.find(name).is_none());
+    if none_is_set && order != "list" {
+        let problem = "none is set, nor is KAFKA_CREATE_TOPICS (--create-topics)";
+        resolver.mistake(Mistake::about(&TOPIC_NAMES, problem));
+    }
     let ((kafka, topics), warnings) = resolver.finish(Reads::Topics, (kafka, topics))?;
     warn(&warnings);
     Ok((kafka, topics))

@@ -1,7 +1,7 @@
 //! `try`: the contract over lines of JSON, without Kafka.
 
-use super::check::read_contract;
 use super::command_line::{sources, with_settings};
+use super::contract;
 use super::failure::Failure;
 use super::try_events::{self, Format};
 use crate::config::Resolver;
@@ -53,9 +53,9 @@ pub(super) fn command() -> Command {
 pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let sources = sources(typed)?.without_kafka();
     let mut resolver = Resolver::new(&sources, properties::judge);
-    let contract = resolver.contract();
-    let (contract, _) = resolver.finish(Reads::Try, contract)?;
-    let plan = read_contract(contract.as_deref())?;
+    let path = resolver.contract();
+    let plan = contract::read(path.as_deref(), &mut resolver);
+    let (plan, _) = resolver.finish(Reads::Try, plan)?;
     let now = typed.get_one::<SystemTime>("now").copied().unwrap_or_else(SystemTime::now);
     let json = typed.get_one::<String>("format").is_some_and(|format| format == "json");
     let format = if json { Format::Json } else { Format::Text };

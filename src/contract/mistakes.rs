@@ -15,13 +15,17 @@ struct Mistake {
     message: String,
 }
 
+impl ContractError {
+    /// Every mistake: file, line, what is wrong, what is accepted.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |mistake: &Mistake| format!("{}:{}: {}", self.origin, mistake.line, mistake.message);
+        self.mistakes.iter().map(line).collect()
+    }
+}
+
 impl fmt::Display for ContractError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Mistake { line, message }) in self.mistakes.iter().enumerate() {
-            let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}:{line}: {message}", self.origin)?;
-        }
-        Ok(())
+        f.write_str(&self.lines().join("\n"))
     }
 }
 

@@ -1,18 +1,27 @@
 //! Every way to configure it wrongly, and what it says then.
 
-use super::Gristmill;
+use super::{Answer, Gristmill};
+
+/// A call whose log, and with it the error that ends it, is for people.
+fn as_text(arguments: &[&str]) -> Gristmill {
+    Gristmill::new(arguments).env("LOG_FORMAT", "text")
+}
+
+fn json_lines(answer: &Answer) -> Vec<serde_json::Value> {
+    answer.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
 
 #[test]
 fn topics_are_required_and_all_missing_ones_are_named() {
-    Gristmill::new(&["run"]).run().is("missing-topics");
-    Gristmill::new(&["run", "--input-topic", "in"]).env("KAFKA_INPUT_TOPICS", "x").run().is("misspelt-topic");
+    as_text(&["run"]).run().is("missing-topics");
+    as_text(&["run", "--input-topic", "in"]).env("KAFKA_INPUT_TOPICS", "x").run().is("misspelt-topic");
     Gristmill::new(&["topics", "create"]).run().is("topics-without-names");
     Gristmill::new(&["generate"]).run().is("generate-without-topic");
 }
 
 #[test]
 fn all_mistakes_are_told_at_once() {
-    Gristmill::new(&["run", "--batch-size", "many", "--output-topic", "in", "--compression", "brotli"])
+    Gristmill::new(&["check", "--batch-size", "many", "--output-topic", "in", "--compression", "brotli"])
         .with_topics()
         .env("KAFKA_BOOTSTRAP_SERVERS", "http://kafka:9092")
         .env("KAFKA_CONSUMER_GROUP", " ")
@@ -43,22 +52,57 @@ fn all_mistakes_are_told_at_once() {
 
 #[test]
 fn where_json_is_asked_for_mistakes_are_json_too() {
-    let answer = Gristmill::new(&["run", "--consumer-group", "a b"])
-        .with_topics()
-        .env("LOG_FORMAT", "json")
-        .env("KAFKA_INPUT_TOPICS", "x")
-        .run();
-    let lines: Vec<serde_json::Value> =
-        answer.stderr.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(answer.code, Some(78));
-    assert_eq!((lines[0]["level"].as_str(), lines[1]["level"].as_str()), (Some("WARN"), Some("ERROR")));
-    assert!(lines[0]["message"].as_str().unwrap().contains("KAFKA_INPUT_TOPICS"));
-    assert!(lines[1]["message"].as_str().unwrap().contains("KAFKA_CONSUMER_GROUP"));
+    // Without a terminal that is the log's form unless another is asked for, be it by a word that is none.
+    for format in ["json", "JSON", "", "xml"] {
+        let answer = Gristmill::new(&["run", "--consumer-group", "a b"])
+            .with_topics()
+            .env("LOG_FORMAT", format)
+            .env("KAFKA_INPUT_TOPICS", "x")
+            .run();
+        let lines = json_lines(&answer);
+        assert_eq!(answer.code, Some(78));
+        assert_eq!((lines[0]["level"].as_str(), lines[1]["level"].as_str()), (Some("WARN"), Some("ERROR")));
+        assert!(lines[0]["message"].as_str().unwrap().contains("KAFKA_INPUT_TOPICS"));
+        assert!(lines[1]["message"].as_str().unwrap().contains("KAFKA_CONSUMER_GROUP"));
+    }
+    let answer = Gristmill::new(&["run", "--env-file", "missing"]).run();
+    assert!(
+        json_lines(&answer)[0]["message"].as_str().unwrap().contains("--env-file: missing"),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn mistakes_of_the_contract_are_told_with_the_rest() {
+    let contract = "name = \"own\"\n[field.id]\ntype = \"strin\"\nmin = \"x\"\n";
+    for command in [&["run", "--log-format", "text"][..], &["check"], &["try"]] {
+        let answer = Gristmill::new(&[command, &["--contract", "own.toml"]].concat())
+            .file("own.toml", contract)
+            .env("GRISTMILL_COFFEE", "black")
+            .run();
+        for part in ["own.toml:3: there is no type", "GRISTMILL_COFFEE"] {
+            answer.fails_with(78, part);
+        }
+        assert!(command == ["try"] || answer.stderr.contains("KAFKA_INPUT_TOPIC"), "{answer:?}");
+    }
+}
+
+#[test]
+fn what_an_order_lacks_is_told_with_the_rest() {
+    for command in [&["generate"][..], &["generate", "--topic", "a b"], &["topics", "create"]] {
+        let answer = Gristmill::new(command).env("KAFKA_SESSION_TIMEOUT", "45s").run();
+        answer.fails_with(78, "configuration: 2 mistakes");
+    }
+    Gristmill::new(&["generate", "--topic", "a b"])
+        .run()
+        .fails_with(78, r#"--topic: got "a b"; takes a topic name"#);
+    let wrong = Gristmill::new(&["generate"]).env("KAFKA_INPUT_TOPIC", "a b").run();
+    wrong.fails_with(78, "configuration: KAFKA_INPUT_TOPIC");
 }
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    Gristmill::new(&["run"])
+    as_text(&["run"])
         .with_topics()
         .env("GRISTMILL_DELIVERY", "exactly-once")
         .env("GRISTMILL_TRANSACTION_INTERVAL", "200ms")
@@ -71,7 +115,7 @@ fn what_is_not_there_yet_says_so() {
 
 #[test]
 fn unknown_names_are_mistakes_or_warnings_or_somebody_elses() {
-    Gristmill::new(&["run"])
+    as_text(&["run"])
         .with_topics()
         .env("GRISTMILL_BATCH_SIZ", "1")
         .env("GRISTMILL_COFFEE", "black")
@@ -87,7 +131,7 @@ fn unknown_names_are_mistakes_or_warnings_or_somebody_elses() {
 
 #[test]
 fn properties_of_the_engine_are_refused() {
-    Gristmill::new(&["run"])
+    as_text(&["run"])
         .with_topics()
         .env("KAFKA_CONSUMER__group_id", "other")
         .env("KAFKA_CONSUMER__enable_auto_commit", "true")
@@ -105,15 +149,15 @@ fn properties_of_the_engine_are_refused() {
 
 #[test]
 fn security_settings_that_do_not_go_together() {
-    Gristmill::new(&["run", "--security-protocol", "sasl_ssl", "--sasl-mechanism", "GSSAPI"])
+    as_text(&["run", "--security-protocol", "sasl_ssl", "--sasl-mechanism", "GSSAPI"])
         .with_topics()
         .run()
         .is("sasl-incomplete");
-    Gristmill::new(&["run", "--sasl-username", "alice", "--ssl-certificate-location", "no-such.crt"])
+    as_text(&["run", "--sasl-username", "alice", "--ssl-certificate-location", "no-such.crt"])
         .with_topics()
         .run()
         .is("security-without-effect");
-    Gristmill::new(&["run", "--security-protocol", "SASL_PLAINTEXT", "--sasl-mechanism", "plain"])
+    as_text(&["run", "--security-protocol", "SASL_PLAINTEXT", "--sasl-mechanism", "plain"])
         .with_topics()
         .env("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092")
         .env("KAFKA_SASL_USERNAME", "alice")
@@ -125,7 +169,7 @@ fn security_settings_that_do_not_go_together() {
 #[test]
 fn the_env_file_is_weaker_than_the_environment() {
     let call = |name: &str, value: &str| {
-        Gristmill::new(&["run", "--env-file", "settings"])
+        as_text(&["run", "--env-file", "settings"])
             .with_topics()
             .file("settings", "GRISTMILL_BATCH_SIZE=many\nexport GRISTMILL_BATCH_LINGER=\"long\"\n")
             .env(name, value)
@@ -135,9 +179,7 @@ fn the_env_file_is_weaker_than_the_environment() {
     let weaker = call("GRISTMILL_BATCH_SIZE", "100");
     weaker.fails_with(78, "GRISTMILL_BATCH_LINGER");
     assert!(!weaker.stderr.contains("GRISTMILL_BATCH_SIZE"), "{weaker:?}");
-    Gristmill::new(&["run", "--env-file", "missing"])
-        .run()
-        .fails_with(78, "--env-file: missing: cannot be read");
+    as_text(&["run", "--env-file", "missing"]).run().fails_with(78, "--env-file: missing: cannot be read");
 }
 
 #[test]
@@ -179,6 +221,7 @@ fn check_offline_tells_what_it_read() {
     Gristmill::new(&["check", "--offline"])
         .with_topics()
         .env("KAFKA_COFFEE", "black")
+        .env("KAFKA_WORKER_POOL_SIZE", "4")
         .run()
         .is("check-offline");
     Gristmill::new(&["check", "--offline", "--contract", "own.toml"])
