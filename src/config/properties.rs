@@ -210,7 +210,14 @@ const OWNED: &[(&[&str], &str)] = &[
         &["partitioner", "partitioner.cb"],
         "a key must go where the Java clients put it, so it is always murmur2_random",
     ),
-    (&["plugin.library.paths", "interceptors"], "it loads foreign code into the process"),
+    (
+        &["plugin.library.paths", "interceptors", "ssl.engine.location", "ssl.engine.id", "ssl.providers"],
+        "it loads foreign code into the process",
+    ),
+    (
+        &["api.version.request", "api.version.fallback.ms", "broker.version.fallback"],
+        "a client that does not ask the broker what it can do sends no headers and is not idempotent",
+    ),
     (&["debug"], "it writes secrets and payloads to the log"),
     (
         &["opaque", "default.topic.conf", "enabled.events", "log.queue", "internal.termination.signal"],
@@ -250,6 +257,12 @@ mod tests {
             "sasl_mechanisms",
             "test_mock_num_brokers",
             "dr_msg_cb",
+            "ssl_engine_location",
+            "ssl_engine_id",
+            "ssl_providers",
+            "api_version_request",
+            "api_version_fallback_ms",
+            "broker_version_fallback",
         ] {
             let (properties, mistakes) = read_from(&[(&format!("KAFKA_CONSUMER__{name}"), "1")], true);
             assert_eq!((properties.len(), mistakes.len()), (0, 1), "{name}");
