@@ -29,8 +29,8 @@ pub fn judge(name: &str, value: &str) -> Verdict {
     }
     let hint = nearest(name).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     if own {
-        // The test suite's own variables reach the binary that it starts.
-        if name.starts_with("GRISTMILL_TEST_") {
+        // The test suite's own variable reaches the binary that it starts.
+        if name == "GRISTMILL_TEST_KAFKA" {
             return Verdict::Fine;
         }
         return Verdict::Mistake(Mistake::of(name, format!("there is no such variable{hint}")));
@@ -41,15 +41,36 @@ pub fn judge(name: &str, value: &str) -> Verdict {
     Verdict::Warning(format!("{name} is set, but no variable of this name is read{hint}"))
 }
 
-/// The known variable that differs least, if it differs little.
+/// The known variable that differs least, if it differs little. Whose prefix it has, is easily mistaken, and counts only between two
+/// that are as near.
 fn nearest(name: &str) -> Option<&'static str> {
-    let shown = SETTINGS.iter().filter(|setting| setting.pending.is_none());
-    let near = shown.map(|setting| (strsim::damerau_levenshtein(name, setting.variable), setting.variable));
-    let (distance, variable) = near.min_by_key(|(distance, _)| *distance)?;
-    let stem = variable.trim_start_matches("KAFKA_").trim_start_matches("GRISTMILL_");
+    if let Some((_, variable)) = OTHERS_WORDS.iter().find(|(word, _)| *word == stem(name)) {
+        return Some(variable);
+    }
+    let near = SETTINGS.iter().map(|setting| {
+        let differs = |name, variable| strsim::damerau_levenshtein(name, variable);
+        let whole = differs(name, setting.variable);
+        ((differs(stem(name), stem(setting.variable)).min(whole), whole), setting.variable)
+    });
+    let ((distance, _), variable) = near.min_by_key(|(distances, _)| *distances)?;
     // Up to three letters may be wrong; in a short name fewer, else every name is near to every other.
-    (distance <= stem.len().div_ceil(4).min(3)).then_some(variable)
+    (distance <= stem(variable).len().div_ceil(4).min(3)).then_some(variable)
 }
+
+/// A name without its prefix.
+fn stem(name: &str) -> &str {
+    let stem = name.strip_prefix("GRISTMILL_").or_else(|| name.strip_prefix("KAFKA_")).unwrap_or(name);
+    stem.strip_prefix("LOG_").unwrap_or(stem)
+}
+
+/// What others call it.
+const OTHERS_WORDS: &[(&str, &str)] = &[
+    ("TOPIC", "KAFKA_INPUT_TOPIC"),
+    ("GROUP", "KAFKA_CONSUMER_GROUP"),
+    ("GROUP_ID", "KAFKA_CONSUMER_GROUP"),
+    ("BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
+    ("BROKER_LIST", "KAFKA_BOOTSTRAP_SERVERS"),
+];
 
 /// Variables that Kubernetes and Docker links make of services: `X_SERVICE_HOST`, `X_SERVICE_PORT_HTTP`, `X_PORT`,
 /// `X_PORT_9092_TCP_ADDR`.
@@ -84,7 +105,6 @@ fn belongs_to_kafka(name: &str) -> bool {
         "KAFKA_DATA_DIRS",
         "KAFKA_CLUSTER_ID",
         "KAFKA_NODE_ID",
-        "KAFKA_TOPIC",
         "KAFKA_NUM_PARTITIONS",
         "KAFKA_DEFAULT_REPLICATION_FACTOR",
         "KAFKA_MIN_INSYNC_REPLICAS",
@@ -95,27 +115,53 @@ fn belongs_to_kafka(name: &str) -> bool {
         "KAFKA_AUTHORIZER_CLASS_NAME",
         "KAFKA_SUPER_USERS",
         "KAFKA_MESSAGE_MAX_BYTES",
+        "KAFKA_BROKER_ID",
+        "KAFKA_BROKER_RACK",
     ];
     const PREFIXES: &[&str] = &[
         "KAFKA_ADVERTISED_",
-        "KAFKA_BROKER_",
+        "KAFKA_BROKER_HEARTBEAT_",
+        "KAFKA_BROKER_ID_",
+        "KAFKA_BROKER_SESSION_",
         "KAFKA_CFG_",
         "KAFKA_CONFLUENT_",
         "KAFKA_CONTROLLER_",
         "KAFKA_GC_LOG_",
-        "KAFKA_GROUP_",
+        "KAFKA_GROUP_CONSUMER_",
+        "KAFKA_GROUP_COORDINATOR_",
+        "KAFKA_GROUP_INITIAL_",
+        "KAFKA_GROUP_MAX_",
+        "KAFKA_GROUP_MIN_",
+        "KAFKA_GROUP_SHARE_",
+        "KAFKA_GROUP_STREAMS_",
         "KAFKA_HEAP_",
         "KAFKA_JMX_",
         "KAFKA_JVM_",
         "KAFKA_KRAFT_",
         "KAFKA_LISTENER",
-        "KAFKA_LOG_",
+        "KAFKA_LOG_CLEANER_",
+        "KAFKA_LOG_CLEANUP_",
+        "KAFKA_LOG_DELETION_",
+        "KAFKA_LOG_DIR",
+        "KAFKA_LOG_FLUSH_",
+        "KAFKA_LOG_INDEX_",
+        "KAFKA_LOG_INITIAL_",
+        "KAFKA_LOG_LOCAL_",
+        "KAFKA_LOG_MESSAGE_",
+        "KAFKA_LOG_PREALLOCATE",
+        "KAFKA_LOG_RETENTION_",
+        "KAFKA_LOG_ROLL_",
+        "KAFKA_LOG_SEGMENT_",
         "KAFKA_LOG4J_",
         "KAFKA_METRIC_",
         "KAFKA_OFFSETS_",
         "KAFKA_REPLICA_",
         "KAFKA_SHARE_",
-        "KAFKA_TRANSACTION_",
+        "KAFKA_TRANSACTION_ABORT_",
+        "KAFKA_TRANSACTION_MAX_",
+        "KAFKA_TRANSACTION_PARTITION_",
+        "KAFKA_TRANSACTION_REMOVE_",
+        "KAFKA_TRANSACTION_STATE_",
         "KAFKA_ZOOKEEPER_",
     ];
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -131,6 +177,35 @@ mod tests {
         assert!(mistake.to_string().contains("did you mean GRISTMILL_BATCH_SIZE?"), "{mistake}");
         let Verdict::Mistake(mistake) = judge("GRISTMILL_COFFEE", "1") else { panic!("no mistake") };
         assert!(!mistake.to_string().contains("did you mean"), "{mistake}");
+    }
+
+    #[test]
+    fn a_foreign_prefix_and_another_word_for_it_are_seen_through() {
+        for (name, meant) in [
+            ("GRISTMILL_INPUT_TOPIC", "KAFKA_INPUT_TOPIC"),
+            ("GRISTMILL_LOG_LEVEL", "LOG_LEVEL"),
+            ("GRISTMILL_LEVEL", "LOG_LEVEL"),
+            ("GRISTMILL_COMPRESSION", "KAFKA_COMPRESSION"),
+            ("GRISTMILL_COMPRESION", "KAFKA_COMPRESSION"),
+            ("GRISTMILL_DLQ_LIMITS", "GRISTMILL_DLQ_LIMIT"),
+            ("GRISTMILL_LOGGING_SERVICE", "LOGGING_SERVICE"),
+            ("GRISTMILL_TEST_LOG", ""),
+            ("KAFKA_LOG_LEVEL", "LOG_LEVEL"),
+            ("KAFKA_LOG_FORMAT", "LOG_FORMAT"),
+            ("KAFKA_BATCH_SIZE", "GRISTMILL_BATCH_SIZE"),
+            ("KAFKA_GROUP_ID", "KAFKA_CONSUMER_GROUP"),
+            ("KAFKA_TOPIC", "KAFKA_INPUT_TOPIC"),
+            ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
+            ("KAFKA_BROKER_LIST", "KAFKA_BOOTSTRAP_SERVERS"),
+        ] {
+            let said = match judge(name, "1") {
+                Verdict::Fine => panic!("nothing is said of {name}"),
+                Verdict::Warning(text) => text,
+                Verdict::Mistake(mistake) => mistake.to_string(),
+            };
+            let hint = said.split_once("; did you mean ").map_or("", |(_, hint)| hint);
+            assert_eq!(hint.trim_end_matches('?'), meant, "{name}");
+        }
     }
 
     #[test]
@@ -165,6 +240,31 @@ mod tests {
             "KAFKA_LISTENERS",
             "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR",
             "KAFKA_CONSUMER__fetch_wait_max_ms",
+            "KAFKA_DEBUG",
+            "KAFKA_VERSION",
+            "KAFKA_USER",
+            "KAFKA_DATA_DIRS",
+            "KAFKA_CLUSTER_ID",
+            "KAFKA_NODE_ID",
+            "KAFKA_NUM_PARTITIONS",
+            "KAFKA_DEFAULT_REPLICATION_FACTOR",
+            "KAFKA_PROCESS_ROLES",
+            "KAFKA_SUPER_USERS",
+            "KAFKA_MESSAGE_MAX_BYTES",
+            "KAFKA_BROKER_ID",
+            "KAFKA_BROKER_HEARTBEAT_INTERVAL_MS",
+            "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS",
+            "KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS",
+            "KAFKA_GROUP_COORDINATOR_REBALANCE_PROTOCOLS",
+            "KAFKA_LOG_DIRS",
+            "KAFKA_LOG_RETENTION_HOURS",
+            "KAFKA_LOG_RETENTION_CHECK_INTERVAL_MS",
+            "KAFKA_LOG_SEGMENT_BYTES",
+            "KAFKA_LOG_CLEANUP_POLICY",
+            "KAFKA_LOG4J_ROOT_LOGLEVEL",
+            "KAFKA_LOG4J_LOGGERS",
+            "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR",
+            "GRISTMILL_TEST_KAFKA",
         ] {
             assert_eq!(judge(name, "tcp://10.0.0.1:9092"), Verdict::Fine, "{name}");
         }
