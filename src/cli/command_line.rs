@@ -69,7 +69,7 @@ pub(super) fn completions(typed: &ArgMatches) -> Result<ExitCode, Failure> {
 
 /// Adds the flags of the settings that a command reads, and says what comes from the environment alone.
 pub(super) fn with_settings(command: Command, reads: settings::Command) -> Command {
-    let read = || SETTINGS.iter().filter(move |setting| reads.reads(setting) && setting.pending.is_none());
+    let read = || SETTINGS.iter().filter(move |setting| reads.reads(setting));
     let file = Arg::new(ENV_FILE)
         .long(ENV_FILE)
         .value_name("PATH")
@@ -105,6 +105,8 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
         .value_name(setting.hint)
         .help(format!("{} [{}]{default}", setting.help, setting.variable))
         .help_heading(setting.heading.as_str())
+        // What is not available yet says so, as the variable does.
+        .hide(setting.pending.is_some())
         .allow_hyphen_values(true);
     // `--allow-insecure` alone means yes.
     Some(if setting.hint == "BOOL" { arg.num_args(0..=1).default_missing_value("true") } else { arg })

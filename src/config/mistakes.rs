@@ -58,8 +58,8 @@ impl std::error::Error for Mistakes {}
 /// `VARIABLE (--flag)`.
 pub fn named(setting: &Setting) -> String {
     match setting.flag {
-        Some(flag) if setting.pending.is_none() => format!("{} (--{flag})", setting.variable),
-        _ => setting.variable.to_owned(),
+        Some(flag) => format!("{} (--{flag})", setting.variable),
+        None => setting.variable.to_owned(),
     }
 }
 

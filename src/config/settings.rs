@@ -23,7 +23,7 @@ pub struct Setting {
     /// Never shown, not even in an error.
     pub secret: bool,
     /// `Some` while what the setting promises is not there yet: the only value that is taken (empty: none), and the help
-    /// does not show it.
+    /// does not show its flag.
     pub pending: Option<&'static str>,
 }
 

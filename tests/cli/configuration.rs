@@ -111,6 +111,13 @@ fn what_is_not_there_yet_says_so() {
         .env("LOG_FILE_PATH", "gristmill.log")
         .run()
         .is("not-available-yet");
+    for flag in ["--transaction-interval", "--dlq-limit", "--logging-service", "--log-file-path"] {
+        for command in ["run", "check"] {
+            Gristmill::new(&[command, flag, "1s"])
+                .run()
+                .fails_with(78, "on the command line; not available yet");
+        }
+    }
 }
 
 #[test]
