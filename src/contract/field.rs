@@ -158,13 +158,17 @@ fn text(keys: &Keys<'_, '_>, mistakes: &mut Mistakes<'_>) -> TextCheck {
     let limited = ["min_length", "max_length", "one_of", "pattern"].iter().any(|key| keys.get(key).is_some());
     let mut check =
         TextCheck { non_empty: keys.flag("non_empty", mistakes), limits: limited.then(|| Box::new(limits)) };
+    let empty_passes =
+        keys.get("allow_empty").is_some_and(|entry| entry.value.get_ref().as_bool() == Some(true));
     let written = keys.get("one_of").and_then(|entry| entry.list(mistakes, "strings")).unwrap_or_default();
     let mut values: Vec<Box<str>> = Vec::new();
     for element in written {
         let at = element.span().start;
         match element.get_ref().as_str() {
             Some(value) => {
-                if let Err((_, detail)) = check.judge(value.as_bytes()) {
+                if let Err((_, detail)) = check.judge(value.as_bytes())
+                    && !(empty_passes && value.is_empty())
+                {
                     mistakes.push(
                         at,
                         format!("{value:?} in `one_of` can never pass: {}; leave it out", said(&detail)),

@@ -29,7 +29,7 @@ pub(super) fn read(text: &str, origin: &str) -> Result<Plan, ContractError> {
     let mut mistakes = Mistakes::new(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        mistakes.syntax(error.span().map_or(0, |span| span.start), error.message());
+        mistakes.syntax(error.span().unwrap_or_default(), error.message());
     }
     let plan = compile(document.get_ref(), &mut mistakes);
     match mistakes.into_error(origin) {

@@ -91,7 +91,7 @@ fn what_is_no_toml_is_told_with_the_rest() {
         found.iter().any(|line| line.starts_with("c.toml:5: `max` is 1; it takes a version")),
         "{found:?}"
     );
-    assert!(found.iter().any(|line| line.starts_with("c.toml:6: duplicate key")), "{found:?}");
+    assert!(found.iter().any(|line| line.starts_with("c.toml:6: duplicate table `[field.x]`")), "{found:?}");
     let lines: Vec<&str> = found.iter().map(|line| line.split(": ").next().unwrap()).collect();
     assert!(lines.is_sorted(), "{found:?}");
 }
@@ -217,4 +217,44 @@ fn values_are_of_the_fields_type() {
     ] {
         assert_eq!(field_mistakes(right), [""; 0], "{right}");
     }
+}
+
+#[test]
+fn nothing_is_said_that_only_follows_from_a_broken_header() {
+    for header in ["[field.a", "[[field.a]", "[field.\"a]", "[field.a b]", "[add"] {
+        let text = format!(
+            "name = \"t\"\n{header}\ntype = \"string\"\nname = 1\nfoo = 1\n[field.b]\ntype = \"ip\"\nmin = 1"
+        );
+        let found = mistakes(&text);
+        assert!(
+            found[0].starts_with("c.toml:2: ") && found[0].ends_with("a contract is a TOML file"),
+            "{found:?}"
+        );
+        let rest: Vec<&String> =
+            found[1..].iter().filter(|line| !line.starts_with("c.toml:8: `min`")).collect();
+        assert!(rest.is_empty(), "{found:?}");
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_told_once_and_named() {
+    let twice = "name = \"t\"\n[field.a]\ntype = \"string\"\ntype = \"ip\"\n[ field.a ] # again\ntype = \"integer\"\nmin = 1\n";
+    assert_eq!(
+        mistakes(&format!("{twice}[field.b]\ntype = \"ip\"\nmin = 1")),
+        [
+            "c.toml:4: duplicate key `type`; leave out one of them".to_owned(),
+            "c.toml:5: duplicate table `[ field.a ]`; leave out one of them".to_owned(),
+            "c.toml:10: `min` means nothing for type `ip`; it takes `type`, `required`, `allow_empty`, `deny`".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn an_empty_string_that_is_allowed_can_be_listed() {
+    let lengths = "type = \"string\"\nmin_length = 1\none_of = [\"\", \"ab\"]";
+    assert_eq!(field_mistakes(&format!("allow_empty = true\n{lengths}")), Vec::<String>::new());
+    assert_eq!(
+        field_mistakes(lengths),
+        ["\"\" in `one_of` can never pass: shorter than 1 character; leave it out"]
+    );
 }

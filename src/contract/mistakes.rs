@@ -1,6 +1,7 @@
 //! What is wrong with a contract file: all of it, with lines.
 
 use std::fmt;
+use std::ops::Range;
 
 /// What is wrong with a contract file: every mistake, each with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +46,27 @@ impl<'t> Mistakes<'t> {
         Self { text, found: Vec::new(), broken: Vec::new() }
     }
 
-    /// The text breaks TOML's own rules at byte `at`. Told before any other mistake.
-    pub(super) fn syntax(&mut self, at: usize, message: &str) {
-        let line = self.line(at);
-        self.push(at, format!("{message}; a contract is a TOML file"));
-        self.broken.push(line);
+    /// The text breaks TOML's own rules at these bytes. Told before any other mistake.
+    pub(super) fn syntax(&mut self, at: Range<usize>, message: &str) {
+        let line = self.line(at.start);
+        if message != "duplicate key" {
+            self.push(at.start, format!("{message}; a contract is a TOML file"));
+            return self.broken.push(line);
+        }
+        let lines: Vec<&str> = self.text.lines().skip(line - 1).map(str::trim).collect();
+        let is_header = |line: &&str| line.starts_with('[');
+        if let Some((header, _)) =
+            lines.first().filter(|line| is_header(line)).and_then(|line| line.split_once(']'))
+        {
+            self.push(at.start, format!("duplicate table `{header}]`; leave out one of them"));
+            // Its lines would be judged as if they were those of the first.
+            let below = lines.iter().skip(1).take_while(|line| !is_header(line)).count();
+            self.broken.extend(line..=line + below);
+        } else {
+            let key = self.text.get(at.clone()).unwrap_or_default();
+            self.push(at.start, format!("duplicate key `{key}`; leave out one of them"));
+            self.broken.push(line);
+        }
     }
 
     /// A mistake at byte `at`: what is wrong; what is accepted.

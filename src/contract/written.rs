@@ -21,8 +21,9 @@ pub(super) struct Entry<'a, 't> {
 
 /// The entries of a table as they follow each other in the text.
 pub(super) fn in_order<'a, 't>(table: &'a DeTable<'t>) -> Vec<Entry<'a, 't>> {
-    let mut entries: Vec<_> =
-        table.iter().map(|(key, value)| Entry { key: key.get_ref(), at: key.span().start, value }).collect();
+    let entries = table.iter().map(|(key, value)| Entry { key: key.get_ref(), at: key.span().start, value });
+    // A table whose header is broken has the name of its last line: a key that stands behind its value.
+    let mut entries: Vec<_> = entries.filter(|entry| entry.at < entry.value.span().end).collect();
     entries.sort_by_key(|entry| entry.at);
     entries
 }
