@@ -6,6 +6,7 @@
 mod documents;
 mod homes;
 mod layers;
+mod results;
 mod shipped;
 mod sizes;
 mod source;
