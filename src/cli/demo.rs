@@ -106,11 +106,18 @@ fn play(mut config: Config, options: DemoOptions, signals: &SignalWatch) -> Resu
     set(&mut config.kafka.consumer_properties, "fetch.wait.max.ms", "5");
     let events = Events { seed: options.seed, invalid: options.invalid, keys: KEYS };
     let mut feeder = Feeder::new(&feeding(&config.kafka), &config.topics.input)?;
-    let auditor = Auditor::start(&config, PARTITIONS, Ledger::new(events))?;
     let prepared = Prepared::new(config, Plan::user_login(), RunOptions::default())?;
+    let auditor = Auditor::start(prepared.config(), PARTITIONS, Ledger::new(events))?;
     signals.drain(prepared.shutdown());
     let bar = progress_bar(Some(options.events));
-    let engine = Engine::start(prepared)?;
+    let engine = match Engine::start(prepared) {
+        Ok(engine) => engine,
+        Err(error) => {
+            // It would go on reading from a cluster that is gone, and complain of that.
+            drop(auditor.finish());
+            return Err(error.into());
+        }
+    };
     let (metrics, shutdown) = (engine.metrics().clone(), engine.shutdown().clone());
     let mut generator = Generator {
         events,

@@ -6,7 +6,7 @@ use super::output::{counted, grouped, say, tell, warn};
 use crate::config::settings::{Command as Reads, TOPIC_NAMES};
 use crate::config::{Kafka, Mistake, NewTopic, Resolver};
 use crate::error::{EngineError, ExitCode, Stage};
-use crate::kafka::admin::{Admin, Created};
+use crate::kafka::admin::{Admin, Created, CreatedTopic};
 use crate::kafka::properties;
 use clap::{Arg, ArgMatches, Command};
 use std::time::Duration;
@@ -27,9 +27,12 @@ pub(super) fn command() -> Command {
         .about("Make the topics; one that is there already stays as it is")
         .args([partitions(), replication]);
     let list = Command::new("list").about("What the topics are like; without any named, all of the cluster");
-    let alter = Command::new("alter")
-        .about("Give the topics more partitions; keys move to other partitions by it")
-        .arg(partitions().required(true).help("How many partitions each topic is to have"));
+    let alter =
+        Command::new("alter")
+            .about("Give the topics more partitions; keys move to other partitions by it")
+            .arg(partitions().help(
+                "How many partitions each topic is to have that KAFKA_CREATE_TOPICS names no number for",
+            ));
     Command::new("topics")
         .about("Make, list or enlarge the three topics")
         .subcommand_required(true)
@@ -43,20 +46,20 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let (kafka, topics) = resolve(typed, order)?;
     let admin = Admin::connect(&kafka)?;
     match order {
-        "create" => create(&admin, &topics, typed)?,
-        "alter" => alter(&admin, &topics, typed, kafka.connect_timeout)?,
+        "create" => create(&admin, &topics)?,
+        "alter" => alter(&admin, &topics, kafka.connect_timeout)?,
         _ => list(&admin, &topics, kafka.connect_timeout)?,
     }
     Ok(ExitCode::Clean)
 }
 
-/// The cluster and the topics that are meant.
+/// The cluster and the topics that are meant, with the numbers that are: those beside a topic's name go before those of the flags.
 fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>), Failure> {
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);
     let kafka = resolver.kafka();
     let listed = resolver.create_topics();
-    let topics = match listed {
+    let mut topics = match listed {
         Some(topics) => topics,
         None => {
             let names = resolver.topic_names().into_iter().flatten();
@@ -69,28 +72,45 @@ fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>), Fa
         let problem = "none is set, nor is KAFKA_CREATE_TOPICS (--create-topics)";
         resolver.mistake(Mistake::about(&TOPIC_NAMES, problem));
     }
+    // An order may not know the flag.
+    let flag = |name| typed.try_get_one::<i32>(name).ok().flatten().copied();
+    for topic in &mut topics {
+        topic.partitions = topic.partitions.or(flag("partitions"));
+        topic.replication = topic.replication.or(flag("replication-factor"));
+    }
+    let countless = topics.iter().filter(|topic| topic.partitions.is_none()).map(|topic| topic.name.as_str());
+    let countless: Vec<&str> = countless.collect();
+    if order == "alter" && !countless.is_empty() {
+        let names = countless.join(", ");
+        let problem = format!("required, as KAFKA_CREATE_TOPICS names no number for {names}");
+        resolver.mistake(Mistake::of("--partitions", problem));
+    }
     let ((kafka, topics), warnings) = resolver.finish(Reads::Topics, (kafka, topics))?;
     warn(&warnings);
     Ok((kafka, topics))
 }
 
-/// Numbers that stand with a topic's name go before those of the flags.
-fn create(admin: &Admin, topics: &[NewTopic], typed: &ArgMatches) -> Result<(), Failure> {
-    let mut topics = topics.to_vec();
-    for topic in &mut topics {
-        topic.partitions = topic.partitions.or(typed.get_one("partitions").copied());
-        topic.replication = topic.replication.or(typed.get_one("replication-factor").copied());
+fn create(admin: &Admin, topics: &[NewTopic]) -> Result<(), Failure> {
+    let (made, refused) = sum_up(admin.create(topics, ORDER_TIMEOUT)?);
+    made.iter().for_each(|line| say(format_args!("{line}")));
+    refused.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// A line for each topic that is there now, and one error for all that are not.
+fn sum_up(topics: Vec<CreatedTopic>) -> (Vec<String>, Option<EngineError>) {
+    let mut made = Vec::new();
+    let mut refused: Option<EngineError> = None;
+    for (name, outcome) in topics {
+        match outcome {
+            Ok(Created::New) => made.push(format!("{name}: created")),
+            Ok(Created::AlreadyThere) => made.push(format!("{name}: there already, left as it is")),
+            Err(error) => match &mut refused {
+                Some(first) => first.message = format!("{}; {error}", first.message),
+                None => refused = Some(error),
+            },
+        }
     }
-    for (name, created) in admin.create(&topics, ORDER_TIMEOUT)? {
-        say(format_args!(
-            "{name}: {}",
-            match created {
-                Created::New => "created",
-                Created::AlreadyThere => "there already, left as it is",
-            }
-        ));
-    }
-    Ok(())
+    (made, refused)
 }
 
 fn list(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Failure> {
@@ -116,10 +136,11 @@ fn list(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Fai
     Ok(())
 }
 
-fn alter(admin: &Admin, topics: &[NewTopic], typed: &ArgMatches, timeout: Duration) -> Result<(), Failure> {
-    let count: i32 = *typed.get_one("partitions").expect("clap requires it");
+fn alter(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Failure> {
     let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-    for (name, facts) in names.iter().zip(admin.topics(&names, timeout)?) {
+    for (topic, facts) in topics.iter().zip(admin.topics(&names, timeout)?) {
+        let name = &topic.name;
+        let count = topic.partitions.expect("a mistake where there is none");
         let refused = |why: String| EngineError::new(Stage::Start, ExitCode::Config, why);
         let facts = facts.ok_or_else(|| {
             refused(format!("topic {name} does not exist; `gristmill topics create` makes it"))
@@ -141,4 +162,24 @@ fn alter(admin: &Admin, topics: &[NewTopic], typed: &ArgMatches, timeout: Durati
         say(format_args!("{name}: {} partitions, were {}", count, facts.partitions));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_is_said_though_others_were_refused() {
+        let refusal = |code, message: &str| Err(EngineError::new(Stage::Start, code, message));
+        let (made, refused) = sum_up(vec![
+            ("a".to_owned(), Ok(Created::New)),
+            ("b".to_owned(), refusal(ExitCode::Refused, "not b")),
+            ("c".to_owned(), Ok(Created::AlreadyThere)),
+            ("d".to_owned(), refusal(ExitCode::Config, "not d")),
+        ]);
+        assert_eq!(made, ["a: created", "c: there already, left as it is"]);
+        let refused = refused.expect("two were refused");
+        assert_eq!((refused.code, refused.message.as_str()), (ExitCode::Refused, "not b; not d"));
+        assert!(sum_up(vec![("a".to_owned(), Ok(Created::New))]).1.is_none());
+    }
 }

@@ -53,6 +53,9 @@ pub enum Created {
     AlreadyThere,
 }
 
+/// A topic's name, and what became of the order for it.
+pub type CreatedTopic = (String, Result<Created, EngineError>);
+
 /// How long one question may wait for a broker before the client's own words are looked at again.
 const STEP: Duration = Duration::from_millis(100);
 
@@ -167,15 +170,12 @@ impl Admin {
         Ok(offsets)
     }
 
-    /// Makes topics, in one request. One that is there already is no error.
+    /// Makes topics, in one request, and says what became of each: one that is there already is no error, one that is not allowed
+    /// (77) or not possible as asked (78) is.
     ///
     /// # Errors
-    /// Not allowed (77), not possible as asked (78), or no answer within `timeout` (69). Topics before it may have been made.
-    pub fn create(
-        &self,
-        topics: &[NewTopic],
-        timeout: Duration,
-    ) -> Result<Vec<(String, Created)>, EngineError> {
+    /// No answer within `timeout` (69).
+    pub fn create(&self, topics: &[NewTopic], timeout: Duration) -> Result<Vec<CreatedTopic>, EngineError> {
         const BROKERS_DEFAULT: i32 = -1;
         let orders: Vec<admin::NewTopic<'_>> = topics
             .iter()
@@ -187,11 +187,14 @@ impl Admin {
         let results = pollster::block_on(self.orders()?.create_topics(&orders, &options(timeout)));
         let results = results.map_err(|error| self.sort(&error, "create topics"))?;
         let sorted = results.into_iter().map(|result| match result {
-            Ok(name) => Ok((name, Created::New)),
-            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => Ok((name, Created::AlreadyThere)),
-            Err((name, code)) => Err(self.sort(&KafkaError::AdminOp(code), &format!("create topic {name}"))),
+            Ok(name) => (name, Ok(Created::New)),
+            Err((name, RDKafkaErrorCode::TopicAlreadyExists)) => (name, Ok(Created::AlreadyThere)),
+            Err((name, code)) => {
+                let error = self.sort(&KafkaError::AdminOp(code), &format!("create topic {name}"));
+                (name, Err(error))
+            }
         });
-        sorted.collect()
+        Ok(sorted.collect())
     }
 
     /// Raises a topic's number of partitions to `count`.

@@ -155,6 +155,33 @@ fn topics_that_are_asked_for_are_listed_one_by_one() {
 }
 
 #[test]
+fn alter_takes_the_numbers_that_stand_with_the_names() {
+    let cluster = cluster("in");
+    let call = |more: &[&str]| {
+        let servers = cluster.bootstrap_servers();
+        let call = [&["topics", "alter", "--bootstrap-servers", &servers][..], more].concat();
+        Gristmill::new(&call).run()
+    };
+    let answer = call(&["--create-topics", "in:3:1"]);
+    answer.succeeds();
+    assert_eq!(answer.stdout, "in: has 3 partitions already\n");
+    call(&["--create-topics", "in:2", "--partitions", "3"]).fails_with(78, "cannot take any away");
+    call(&["--create-topics", "in:3,more,most"]).fails_with(
+        78,
+        "configuration: --partitions: required, as KAFKA_CREATE_TOPICS names no number for more, most",
+    );
+}
+
+#[test]
+fn a_demo_whose_port_is_taken_says_only_that() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let answer = Gristmill::new(&["demo", "--http-addr", &address]).run();
+    answer.fails_with(78, "GRISTMILL_HTTP_ADDR");
+    assert_eq!(answer.stderr.lines().count(), 1, "{answer:?}");
+}
+
+#[test]
 fn check_names_the_topics_that_are_missing() {
     let cluster = cluster("in");
     let call = ["check", "--bootstrap-servers", &cluster.bootstrap_servers()];

@@ -41,7 +41,6 @@ fn what_cannot_be_understood_is_64() {
     Gristmill::new(&["generate", "--invalid", "1.5"]).run().is("usage-bad-share");
     Gristmill::new(&["generate", "--rate", "0"]).run().fails_with(64, "takes a whole number from 1");
     Gristmill::new(&["try", "--now", "yesterday"]).run().is("usage-bad-time");
-    Gristmill::new(&["topics", "alter"]).run().fails_with(64, "--partitions <N>");
     Gristmill::new(&["try", "--input-topic", "x"]).run().fails_with(64, "--input-topic");
 }
 
