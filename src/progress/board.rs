@@ -32,7 +32,8 @@ struct Slot {
     epoch: Epoch,
     /// What the group's offset is known to be.
     committed: Option<i64>,
-    committable: Option<i64>,
+    /// Where the settled prefix ends: at first the start.
+    committable: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +60,18 @@ pub enum Answer {
 }
 
 impl Board {
-    /// A partition was given to this source: draws a new epoch. `committed` is the group's offset, if it has one.
-    pub fn assign(&self, partition: i32, committed: Option<i64>) -> Epoch {
+    /// A partition was given to this source, which reads it from `start` on: draws a new epoch. `committed` is the group's
+    /// offset, if it has one. A start that the group does not know is committable at once: after a restart it would be decided anew,
+    /// and with `latest` it would lie behind all that came meanwhile.
+    pub fn assign(&self, partition: i32, committed: Option<i64>, start: i64) -> Epoch {
+        assert!(
+            committed.is_none_or(|committed| committed == start),
+            "the reading starts where the group stands"
+        );
         let mut state = self.lock();
         state.epochs_drawn += 1;
         let epoch = Epoch(state.epochs_drawn);
-        state.partitions.insert(partition, Slot { epoch, committed, committable: committed });
+        state.partitions.insert(partition, Slot { epoch, committed, committable: start });
         epoch
     }
 
@@ -94,11 +101,8 @@ impl Board {
         for reached in grown {
             match state.partitions.get_mut(&reached.partition) {
                 Some(slot) if slot.epoch == reached.epoch => {
-                    assert!(
-                        slot.committable.is_none_or(|at| at <= reached.next),
-                        "a settled prefix only grows"
-                    );
-                    slot.committable = Some(reached.next);
+                    assert!(slot.committable <= reached.next, "a settled prefix only grows");
+                    slot.committable = reached.next;
                 }
                 _ => fenced += 1,
             }
@@ -116,10 +120,8 @@ impl Board {
         let sent: Vec<Sent> = state
             .partitions
             .iter()
-            .filter_map(|(&partition, slot)| {
-                let next = slot.committable.filter(|&next| slot.committed.is_none_or(|at| at < next))?;
-                Some(Sent { partition, epoch: slot.epoch, next })
-            })
+            .filter(|(_, slot)| slot.is_uncommitted())
+            .map(|(&partition, slot)| Sent { partition, epoch: slot.epoch, next: slot.committable })
             .collect();
         if sent.is_empty() {
             return false;
@@ -158,6 +160,11 @@ impl Board {
     /// Whether somebody waits for everything to be committed.
     pub fn flush_requested(&self) -> bool {
         self.lock().flush
+    }
+
+    /// Whether the group has not yet been told where a partition starts: an interval must not hold that back.
+    pub fn has_new_start(&self) -> bool {
+        self.lock().partitions.values().any(|slot| slot.committed.is_none())
     }
 
     /// Whether a commit is under way or due.
@@ -204,9 +211,13 @@ impl Board {
 impl State {
     fn uncommitted(&self, of: impl Fn(i32) -> bool) -> bool {
         self.in_flight.is_some()
-            || self.partitions.iter().any(|(&partition, slot)| {
-                of(partition) && slot.committable.is_some() && slot.committable > slot.committed
-            })
+            || self.partitions.iter().any(|(&partition, slot)| of(partition) && slot.is_uncommitted())
+    }
+}
+
+impl Slot {
+    fn is_uncommitted(&self) -> bool {
+        self.committed.is_none_or(|committed| committed < self.committable)
     }
 }
 
@@ -231,7 +242,7 @@ mod tests {
     #[test]
     fn one_commit_is_in_flight_and_the_newest_wins() {
         let board = Board::default();
-        let epoch = board.assign(0, Some(5));
+        let epoch = board.assign(0, Some(5), 5);
         assert_eq!(commit(&board), None, "nothing is settled yet");
         board.record(&[reached(0, epoch, 10)]);
         assert_eq!(commit(&board), Some(vec![(0, 10)]));
@@ -243,9 +254,24 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_the_group_does_not_know_is_committed_at_once() {
+        let board = Board::default();
+        board.assign(0, None, 7);
+        board.assign(1, Some(5), 5);
+        assert!(board.has_new_start() && board.has_uncommitted());
+        assert!(!board.wait_committed(&[0], Instant::now()), "an end waits for it too");
+        assert_eq!(commit(&board), Some(vec![(0, 7)]));
+        board.answered(Answer::Failed);
+        assert_eq!(commit(&board), Some(vec![(0, 7)]));
+        board.answered(Answer::Stored);
+        assert!(!board.has_new_start() && !board.has_uncommitted());
+        assert_eq!(commit(&board), None);
+    }
+
+    #[test]
     fn a_failed_commit_is_sent_again() {
         let board = Board::default();
-        let epoch = board.assign(0, None);
+        let epoch = board.assign(0, None, 0);
         board.record(&[reached(0, epoch, 10)]);
         assert_eq!(commit(&board), Some(vec![(0, 10)]));
         board.answered(Answer::Failed);
@@ -255,12 +281,12 @@ mod tests {
     #[test]
     fn a_released_partition_is_fenced() {
         let board = Board::default();
-        let old = board.assign(0, None);
+        let old = board.assign(0, None, 0);
         board.record(&[reached(0, old, 10)]);
         board.release(0);
         assert_eq!(commit(&board), None);
         assert_eq!(board.record(&[reached(0, old, 20)]), 1);
-        let new = board.assign(0, Some(3));
+        let new = board.assign(0, Some(3), 3);
         assert_eq!(
             board.record(&[reached(0, old, 30)]),
             1,
@@ -274,11 +300,11 @@ mod tests {
     #[test]
     fn an_answer_to_an_old_epoch_does_not_count_for_the_new_one() {
         let board = Board::default();
-        let old = board.assign(0, None);
+        let old = board.assign(0, None, 0);
         board.record(&[reached(0, old, 10)]);
         assert!(commit(&board).is_some());
         board.release(0);
-        let new = board.assign(0, Some(0));
+        let new = board.assign(0, Some(0), 0);
         board.answered(Answer::Stored);
         board.record(&[reached(0, new, 5)]);
         assert_eq!(commit(&board), Some(vec![(0, 5)]));
@@ -287,7 +313,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_a_commit_that_the_group_will_never_take() {
         let board = Board::default();
-        let epoch = board.assign(0, None);
+        let epoch = board.assign(0, None, 0);
         board.record(&[reached(0, epoch, 10)]);
         board.shut_out();
         assert_eq!(commit(&board), None);
@@ -297,7 +323,9 @@ mod tests {
     #[test]
     fn waiting_ends_with_the_answer_or_the_deadline() {
         let board = Board::default();
-        let epoch = board.assign(0, None);
+        let epoch = board.assign(0, None, 0);
+        assert!(commit(&board).is_some(), "its start");
+        board.answered(Answer::Stored);
         assert!(board.wait_committed(&[0], Instant::now()), "nothing settled, nothing to wait for");
         board.record(&[reached(0, epoch, 10)]);
         assert!(!board.wait_committed(&[0], Instant::now()));

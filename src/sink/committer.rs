@@ -42,7 +42,7 @@ impl Committer {
         }
         let now = Instant::now();
         let is_awaited = self.board.flush_requested();
-        let is_due = is_awaited || now - self.last >= self.interval;
+        let is_due = is_awaited || self.board.has_new_start() || now - self.last >= self.interval;
         let pause = if is_awaited { RETRY_SOON } else { RETRY_AFTER };
         if !is_due || self.failed_at.is_some_and(|failed_at| now - failed_at < pause) {
             return Ok(());

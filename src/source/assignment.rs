@@ -24,26 +24,32 @@ impl Source {
                 None => self.start_without_commit(partition)?,
             };
             let Some(start) = start else { return self.decline() };
-            let epoch = self.ends.board.assign(partition, committed);
-            let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
-            self.positions.insert(partition, Position { epoch, next: start, end });
-            starts.push((partition, start));
+            starts.push((partition, committed, start));
         }
-        if let Err(error) = self.consumer.assign(&starts) {
-            // The group has moved on meanwhile; it will tell us what is ours.
-            tracing::warn!(%error, "assignment came too late");
-            for &(partition, _) in &starts {
-                self.ends.board.release(partition);
-                self.positions.remove(partition);
-            }
-        }
+        self.take_up(&starts);
         self.keep_places(partitions);
         self.announce();
-        for &(partition, start) in &starts {
-            self.metrics.settled_position(partition, start, -1);
-        }
         tracing::info!(source = self.number, partitions = ?partitions, owned = self.positions.partitions().len(), "partitions assigned");
         Ok(())
+    }
+
+    /// Takes partitions up: each with the group's offset and its start. Only what the client has taken goes onto the board, for a
+    /// start that is new is committed from there.
+    fn take_up(&mut self, starts: &[(i32, Option<i64>, i64)]) {
+        let places: Vec<(i32, i64)> =
+            starts.iter().map(|&(partition, _, start)| (partition, start)).collect();
+        if let Err(error) = self.consumer.assign(&places) {
+            // The group has moved on meanwhile; it will tell us what is ours.
+            tracing::warn!(%error, "assignment came too late");
+            return;
+        }
+        for &(partition, committed, start) in starts {
+            let epoch = self.ends.board.assign(partition, committed, start);
+            let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
+            self.positions.insert(partition, Position { epoch, next: start, end });
+            self.metrics.settled_position(partition, start, -1);
+        }
+        self.wake_sink();
     }
 
     pub(super) fn on_revoke(&mut self, partitions: &[i32], lost: bool) {
@@ -164,8 +170,9 @@ impl Source {
         }
         self.ends.board.release(partition);
         self.take_up_again(partition, to);
-        let epoch = self.ends.board.assign(partition, None);
+        let epoch = self.ends.board.assign(partition, None, to);
         self.positions.insert(partition, Position { epoch, next: to, end });
+        self.wake_sink();
         Ok(())
     }
 

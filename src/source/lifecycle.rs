@@ -280,9 +280,14 @@ impl Source {
     pub(super) fn drain(&mut self, partitions: &[i32], deadline: Instant) -> bool {
         let home = self.wait_home(deadline);
         self.ends.board.request_flush();
+        self.wake_sink();
+        self.ends.board.wait_committed(partitions, deadline) && home
+    }
+
+    /// There is something to commit.
+    pub(super) fn wake_sink(&self) {
         // Full means that it is signalled already.
         self.ends.wake_sink.try_send(()).ok();
-        self.ends.board.wait_committed(partitions, deadline) && home
     }
 
     /// Under `--until-end`: whether this source has nothing more to read; asks for the end when all sources have not.

@@ -35,6 +35,24 @@ fn latest_starts_at_the_end() {
     assert_eq!((account.lost, account.output + account.dlq), (100, 60), "{account}");
 }
 
+#[test]
+fn latest_is_decided_once() {
+    let Some(scene) = scene("idle") else { return };
+    scene.fill(0, 100, Shape::default());
+    // With an interval for commits too: nothing comes that one could wait for.
+    let run = || {
+        let run = scene.run().env("KAFKA_AUTO_OFFSET_RESET", "latest");
+        Mill::start_assigned(run.env("KAFKA_ENABLE_AUTO_COMMIT", "true"))
+    };
+    let idle = run();
+    scene.wait_for_no_lag();
+    assert_eq!(idle.stop().consumed, 0);
+    scene.fill(100, 5, Shape { users: None, ..Shape::default() });
+    let mill = run();
+    scene.wait_for_no_lag();
+    assert_eq!(mill.stop().consumed, 5);
+}
+
 fn expire(scene: &Scene) {
     scene.fill(0, 400, Shape { users: None, ..Shape::default() });
     scene.topics.commit(&scene.group, &scene.input, &[50, 200]).unwrap();

@@ -1,6 +1,6 @@
 //! Ends: asked for, reached, and what the next start finds.
 
-use crate::rig::{Rig, assert_ascending_by_key, assert_exactly_once};
+use crate::rig::{Rig, assert_ascending_by_key, assert_exactly_once, until};
 use gristmill::cli::events::Events;
 use gristmill::engine::RunOptions;
 use gristmill::error::ExitCode;
@@ -47,6 +47,19 @@ fn until_end_ends_where_the_end_was() {
     let report = rig.start_with(UNTIL_END, |_| {}).join();
     assert_eq!((report.exit_code(), report.consumed), (ExitCode::Clean, 0));
     assert_exactly_once(&rig.read(), &EVENTS, 1_500);
+}
+
+#[test]
+fn a_start_at_the_end_is_decided_once() {
+    let rig = Rig::new(2, [4, 4, 2], &[("KAFKA_AUTO_OFFSET_RESET", "latest")]);
+    rig.feed(&EVENTS, 0..100);
+    let idle = rig.start();
+    until("the start is committed", || idle.engine.metrics().snapshot().events.commits[0] > 0);
+    assert_eq!(idle.stop().consumed, 0);
+    rig.feed(&EVENTS, 100..105);
+    let running = rig.start();
+    running.wait_settled(5);
+    assert_eq!(running.stop().consumed, 5);
 }
 
 #[test]
