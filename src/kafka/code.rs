@@ -81,6 +81,8 @@ impl Code {
                 | Native::RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE
                 | Native::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP
                 | Native::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
+                // Another record of the batch was refused.
+                | Native::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD
                 | Native::RD_KAFKA_RESP_ERR__BAD_MSG,
             ) => Delivery::RecordRefused,
             Some(
@@ -100,6 +102,11 @@ impl Code {
             }
             _ => Delivery::Failed,
         }
+    }
+
+    /// The record's time stamp is further from the present than its topic takes.
+    pub fn is_timestamp_refused(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP)
     }
 
     /// Sorts what keeps us from reading as a member of the group.
@@ -207,6 +214,11 @@ mod tests {
         assert_eq!(
             Code::from(Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE).delivery(),
             Delivery::RecordRefused
+        );
+        assert_eq!(
+            Code::from(Native::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD).delivery(),
+            Delivery::RecordRefused,
+            "a neighbour of a record that the broker named"
         );
         assert_eq!(Code(9999).delivery(), Delivery::Failed, "a code that the client does not know");
         assert_eq!(Code(9999).to_string(), "error 9999");

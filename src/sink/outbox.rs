@@ -28,6 +28,17 @@ pub(super) struct Outbox {
     pub(super) targets: [Target; 2],
 }
 
+/// In which form a dead letter goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As it came.
+    Whole,
+    /// As it came, but for its time stamp, which the broker refused: that is the present.
+    Now,
+    /// Without its value and its own headers, at the present time: nothing of the original is left that could be refused.
+    Stub,
+}
+
 /// How a row was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
@@ -76,19 +87,22 @@ impl Sent {
     }
 }
 
+/// The time stamp that the client replaces by the present.
+const NOW: i64 = 0;
+
 /// Records smaller than this less than the topic's bound fit for certain, if they have no headers: no sum is needed.
 const FRAME_BYTES_MAX: usize = 128;
 
 impl Outbox {
     /// Sends a row as its outcome says. An output too large for its topic becomes a dead letter; a dead letter too large for
-    /// its topic, or `as_stub`, goes without its value. `attempts`: how often it was judged or sent, this time included.
+    /// its topic goes as a stub, whatever its `form`. `attempts`: how often it was judged or sent, this time included.
     pub(super) fn send(
         &mut self,
         batch: &mut Batch,
         slot: usize,
         row: usize,
         attempts: u32,
-        as_stub: bool,
+        form: Form,
     ) -> Result<Sent, SendError> {
         if !matches!(batch.outcomes[row], Outcome::DeadLetter(_)) {
             match self.send_output(batch, slot, row) {
@@ -102,7 +116,7 @@ impl Outbox {
                 sent => return sent,
             }
         }
-        self.send_dead_letter(batch, slot, row, attempts, as_stub)
+        self.send_dead_letter(batch, slot, row, attempts, form)
     }
 
     fn send_output(&mut self, batch: &mut Batch, slot: usize, row: usize) -> Result<Sent, SendError> {
@@ -141,7 +155,7 @@ impl Outbox {
         slot: usize,
         row: usize,
         attempts: u32,
-        as_stub: bool,
+        form: Form,
     ) -> Result<Sent, SendError> {
         let Batch { records, outcomes, .. } = batch;
         let Outcome::DeadLetter(rejection) = &outcomes[row] else { unreachable!("the caller looked") };
@@ -154,8 +168,8 @@ impl Outbox {
         let target = self.targets[DEAD_LETTER];
         let (mut key, original) = (records.key(row), records.value(row));
         let mut value = self.dresser.value(original, origin, rejection);
-        let truncated =
-            as_stub || wire::batch_of_one(key, value, Some(headers.as_ref())) > target.message_bytes_max;
+        let truncated = form == Form::Stub
+            || wire::batch_of_one(key, value, Some(headers.as_ref())) > target.message_bytes_max;
         if truncated {
             // The record's own headers may be what is too large: a stub has ours alone.
             headers = self.dresser.headers(None, origin, rejection, attempts);
@@ -168,7 +182,7 @@ impl Outbox {
             partition: Some(origin.partition % target.partitions),
             key,
             value,
-            timestamp_ms: origin.timestamp_ms,
+            timestamp_ms: if truncated || form == Form::Now { NOW } else { origin.timestamp_ms },
             opaque: tag(slot, row),
         };
         self.producer.send(&record, Some(headers))?;

@@ -2,10 +2,11 @@
 //!
 //! A broker refuses a whole batch for one record in it. So each record of a refused batch is tried alone, up to a number of times, and
 //! nothing else is sent meanwhile: what came later must not overtake. What is still refused goes to the dead letter topic;
-//! a dead letter that is refused goes as a stub; if even that is refused, the engine stops.
+//! a dead letter that is refused for its time stamp goes with the present time, one that is refused for anything else as a stub;
+//! if even that is refused, the engine stops.
 
 use super::failures;
-use super::outbox::{DEAD_LETTER, Sent};
+use super::outbox::{DEAD_LETTER, Form, Sent};
 use super::stage::Sink;
 use crate::batch::Outcome;
 use crate::kafka::{Code, Delivery, SendError};
@@ -19,7 +20,8 @@ pub(super) struct Patient {
     pub(super) row: usize,
     /// How often it was sent to its present destination.
     pub(super) attempts: u32,
-    pub(super) as_stub: bool,
+    /// In which form, if as a dead letter.
+    pub(super) form: Form,
     /// How it was entered into its batch's account when it was sent alone.
     pub(super) sent: Option<Sent>,
 }
@@ -29,6 +31,8 @@ pub(super) struct Patient {
 pub(super) enum Next {
     /// The same again.
     Retry,
+    /// The same again, with the present time.
+    RetryNow,
     /// To the next destination: dead letter, stub, or the end.
     Escalate,
 }
@@ -48,7 +52,7 @@ impl Repairs {
 
     /// A row of a refused batch.
     pub(super) fn admit(&mut self, slot: usize, row: usize) {
-        self.waiting.push_back(Patient { slot, row, attempts: 1, as_stub: false, sent: None });
+        self.waiting.push_back(Patient { slot, row, attempts: 1, form: Form::Whole, sent: None });
     }
 
     /// Whether this row is the one under way; it is no longer then.
@@ -78,8 +82,12 @@ impl Repairs {
 }
 
 impl Patient {
-    /// After it was refused alone.
-    pub(super) fn next(&self, retry_limit: u32) -> Next {
+    /// After it was refused alone, as a dead letter or as an output.
+    pub(super) fn next(&self, is_dead_letter: bool, code: Code, retry_limit: u32) -> Next {
+        if is_dead_letter && self.form == Form::Whole && code.is_timestamp_refused() {
+            // It will be refused for ever as it is.
+            return Next::RetryNow;
+        }
         if self.attempts <= retry_limit { Next::Retry } else { Next::Escalate }
     }
 }
@@ -103,10 +111,16 @@ impl Sink {
     }
 
     fn on_refused_alone(&mut self, patient: Patient, code: Code) {
-        if patient.next(self.config.pipeline.retry_limit) == Next::Retry {
-            self.repairs.put_first(patient);
-            return;
+        let is_dead_letter = self.destination(patient.slot, patient.row) == DEAD_LETTER;
+        match patient.next(is_dead_letter, code, self.config.pipeline.retry_limit) {
+            Next::Retry => self.repairs.put_first(patient),
+            Next::RetryNow => self.repairs.put_first(Patient { form: Form::Now, ..patient }),
+            Next::Escalate => self.escalate(patient, code),
         }
+    }
+
+    /// To the next destination: dead letter, stub, or the end.
+    fn escalate(&mut self, patient: Patient, code: Code) {
         let in_flight = self.deliveries.get(patient.slot);
         if let Some(sent) = patient.sent {
             sent.withdraw(&mut in_flight.settlement);
@@ -119,8 +133,8 @@ impl Sink {
                 "refused by the output topic's broker",
             ));
             self.repairs.put_first(again);
-        } else if !patient.as_stub {
-            self.repairs.put_first(Patient { as_stub: true, ..again });
+        } else if patient.form != Form::Stub {
+            self.repairs.put_first(Patient { form: Form::Stub, ..again });
         } else {
             in_flight.pending -= 1;
             in_flight.is_lost = true;
@@ -138,7 +152,7 @@ impl Sink {
                 patient.slot,
                 patient.row,
                 patient.attempts,
-                patient.as_stub,
+                patient.form,
             );
             match sent {
                 Ok(sent) => {
@@ -167,6 +181,9 @@ impl Sink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const REFUSED: Code = Code(87);
+    const TIMESTAMP_REFUSED: Code = Code(32);
 
     #[test]
     fn one_row_at_a_time_in_the_order_of_reports() {
@@ -198,9 +215,22 @@ mod tests {
 
     #[test]
     fn after_the_retries_comes_the_next_destination() {
-        let patient = |attempts| Patient { slot: 0, row: 0, attempts, as_stub: false, sent: None };
-        assert_eq!(patient(3).next(3), Next::Retry);
-        assert_eq!(patient(4).next(3), Next::Escalate);
-        assert_eq!(patient(1).next(0), Next::Escalate);
+        let patient = |attempts| Patient { slot: 0, row: 0, attempts, form: Form::Whole, sent: None };
+        assert_eq!(patient(3).next(false, REFUSED, 3), Next::Retry);
+        assert_eq!(patient(4).next(true, REFUSED, 3), Next::Escalate);
+        assert_eq!(patient(1).next(true, REFUSED, 0), Next::Escalate);
+    }
+
+    #[test]
+    fn a_dead_letter_refused_for_its_time_stamp_gets_another_once() {
+        let patient = |form| Patient { slot: 0, row: 0, attempts: 1, form, sent: None };
+        assert_eq!(patient(Form::Whole).next(true, TIMESTAMP_REFUSED, 0), Next::RetryNow);
+        assert_eq!(patient(Form::Now).next(true, TIMESTAMP_REFUSED, 0), Next::Escalate);
+        assert_eq!(patient(Form::Stub).next(true, TIMESTAMP_REFUSED, 0), Next::Escalate);
+        assert_eq!(
+            patient(Form::Whole).next(false, TIMESTAMP_REFUSED, 0),
+            Next::Escalate,
+            "an output keeps its own"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::committer::Committer;
 use super::dead_letter::Dresser;
 use super::delivery::{Deliveries, untag};
-use super::outbox::{DEAD_LETTER, OUTPUT, Outbox, Target};
+use super::outbox::{DEAD_LETTER, Form, OUTPUT, Outbox, Target};
 use super::repair::Repairs;
 use super::sequencer::Sequencer;
 use crate::batch::{Batch, Outcome};
@@ -225,7 +225,7 @@ impl Sink {
         let rows = in_flight.batch.records.len();
         while in_flight.next_row < rows {
             let row = in_flight.next_row;
-            match self.outbox.send(&mut in_flight.batch, slot, row, 1, false) {
+            match self.outbox.send(&mut in_flight.batch, slot, row, 1, Form::Whole) {
                 Ok(sent) => sent.enter(&mut in_flight.settlement),
                 Err(SendError::QueueFull) => return false,
                 Err(error) => {

@@ -1,11 +1,12 @@
-//! Records that a topic does not take for their size: they alone become dead letters, at worst as stubs; their neighbours are
+//! Records that a topic does not take for their size or their age: they alone become dead letters, at worst as stubs; their neighbours are
 //! delivered, also where the broker refuses a batch that holds both.
 
 use crate::mill::Mill;
-use crate::scene::{Scene, Topic};
+use crate::scene::{Plain, Scene, Topic};
 use perf::broker::Broker;
 use perf::events::Shape;
 use sha2::{Digest, Sha256};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 const SMALL: Shape = Shape {
     seed: 7,
@@ -53,7 +54,7 @@ fn a_dead_letter_too_large_for_its_topic_is_a_stub() {
     let scene = Scene::with(broker.bootstrap(), "stub", Topic(2, &[]), Topic(2, &small), Topic(2, &small));
     let large = fill_mixed(&scene, 0, 5);
     // Headers alone can be too large too, and a key longer than the whole topic's limit is cut.
-    let long = crate::scene::Plain {
+    let long = Plain {
         key: Some(vec![b'k'; 10_000]),
         headers: vec![("trace".to_owned(), vec![b'h'; 10_000])],
         ..crate::event(90_000)
@@ -99,6 +100,43 @@ fn a_broker_that_refuses_a_batch_costs_the_culprits_alone() {
     for letter in scene.read(&scene.dlq) {
         assert_eq!(letter.header("dlq.reason"), Some("delivery_failed"));
     }
+}
+
+#[test]
+fn a_record_too_old_for_both_topics_is_a_dead_letter_of_today() {
+    let Some(broker) = Broker::shared() else { return };
+    let recent = [("message.timestamp.before.max.ms", "3600000")];
+    let target = || Topic(1, &recent);
+    let scene = Scene::with(broker.bootstrap(), "old", Topic(1, &[]), target(), target());
+    let present = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let (old, older) = (present - 24 * 3_600_000, present - 48 * 3_600_000);
+    // Outputs and a dead letter, which are refused for their age alone or together, among others that are not.
+    let invalid = Plain::of("not JSON");
+    let mut records: Vec<Plain> = (0..40).map(crate::event).collect();
+    records.insert(10, Plain { timestamp_ms: older, ..invalid.clone() });
+    records.insert(20, invalid);
+    records[5].timestamp_ms = old;
+    records[15].timestamp_ms = older;
+    scene.put(&scene.input, &records);
+    let mill = scene.run_to_the_end_as(|spawn| spawn.env("KAFKA_RETRY_LIMIT", "1"));
+    assert_eq!((mill.accounting().output, mill.accounting().dead_letters), (38, 4));
+    let mut letters = scene.read(&scene.dlq);
+    letters.sort_by_key(|letter| letter.header("dlq.offset").unwrap().parse::<usize>().unwrap());
+    let at = |letter: &Plain| letter.header("dlq.offset").unwrap().parse::<usize>().unwrap();
+    assert_eq!(letters.iter().map(at).collect::<Vec<_>>(), [5, 10, 15, 20]);
+    for letter in &letters {
+        let original = &records[at(letter)];
+        let reason =
+            if original.value.as_deref() == Some(b"not JSON") { "not_json" } else { "delivery_failed" };
+        assert_eq!((letter.header("dlq.reason"), letter.header("dlq.truncated")), (Some(reason), None));
+        assert_eq!(letter.value, original.value);
+        assert!(letter.timestamp_ms >= present, "{letter:?}");
+        if original.timestamp_ms > 0 {
+            assert_eq!(letter.header("dlq.timestamp"), Some(original.timestamp_ms.to_string().as_str()));
+        }
+    }
+    let output = scene.read(&scene.output);
+    assert!(output.len() == 38 && output.iter().all(|record| record.timestamp_ms >= present), "{output:?}");
 }
 
 #[test]

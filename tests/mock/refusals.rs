@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 const EVENTS: Events = Events { seed: 3, invalid: 0.0, keys: 1 };
 
 const INVALID_RECORD: Code = Code(87);
+const INVALID_TIMESTAMP: Code = Code(32);
 const MSG_SIZE_TOO_LARGE: Code = Code(10);
 const TOPIC_AUTHORIZATION_FAILED: Code = Code(29);
 const GROUP_AUTHORIZATION_FAILED: Code = Code(30);
@@ -80,6 +81,15 @@ fn a_dead_letter_that_is_refused_goes_without_its_value() {
     assert_eq!((dead.header("dlq.reason"), dead.header("dlq.truncated")), ("delivery_failed", "true"));
     assert_eq!(dead.value, None);
     assert_eq!(dead.header("dlq.offset"), "0", "the original stays addressable");
+}
+
+#[test]
+fn a_dead_letter_that_is_refused_for_its_timestamp_goes_whole() {
+    let (report, written) = with_refusals(&[INVALID_TIMESTAMP; 1 + RETRIES + 1]);
+    assert_eq!((report.output, report.dead_lettered(), report.exit_code()), (9, 1, ExitCode::Clean));
+    let [dead] = written.dead.as_slice() else { panic!("one dead letter: {:?}", written.dead) };
+    assert_eq!((dead.header("dlq.reason"), dead.header("dlq.truncated")), ("delivery_failed", ""));
+    assert_eq!(dead.value, written.input[0].value);
 }
 
 #[test]
