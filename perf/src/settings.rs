@@ -6,7 +6,7 @@
 /// Of the consumer.
 pub const CONSUMER: [(&str, &str); 7] = [
     ("fetch.queue.backoff.ms", "2"),
-    ("queued.min.messages", "100000"),
+    ("queued.min.messages", "30000"),
     ("queued.max.messages.kbytes", "32768"),
     ("fetch.max.bytes", "4194304"),
     ("fetch.message.max.bytes", "1048576"),

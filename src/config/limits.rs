@@ -48,6 +48,10 @@ const MIB: usize = 1024 * 1024;
 /// 10 % more records a second than 8 in interleaved runs, 24 and 32 no more than 16).
 const BATCHES_PER_SOURCE: usize = 16;
 
+/// Records fetched ahead, at most: what lies in the client's queue should still lie in the processor's cache when it is read. 30,000 took
+/// 6 % less CPU a record than 100,000 in interleaved runs.
+const FETCH_QUEUE_RECORDS_MAX: usize = 30_000;
+
 impl Limits {
     /// Splits `memory_bytes` for `sources` consumers.
     ///
@@ -64,7 +68,7 @@ impl Limits {
         // Half of the fetch share for values, half for their bookkeeping: at 320 bytes a record that is where events of
         // 320 bytes meet both bounds at once.
         let fetch_queue_bytes = quarter / 2;
-        let fetch_queue_records = (quarter / 2 / RECORD_OVERHEAD_BYTES).clamp(100, 100_000);
+        let fetch_queue_records = (quarter / 2 / RECORD_OVERHEAD_BYTES).clamp(100, FETCH_QUEUE_RECORDS_MAX);
         let batch_bytes_max = batch_bytes.unwrap_or(quarter / BATCHES_PER_SOURCE).clamp(1, quarter);
         let limits = Limits {
             memory_bytes,
