@@ -25,8 +25,7 @@ pub struct Resolver<'a> {
     warnings: Vec<String>,
 }
 
-/// What is settled is committed at once, but a commit follows the one before after so long at the earliest: under full load a commit
-/// for each batch cost the broker a tenth of its CPU, and what it saves from being repeated is less than what is in flight.
+/// The least time between two commits: one for each batch of a full stream cost the broker a tenth of its CPU.
 const COMMIT_PACE: Duration = Duration::from_millis(20);
 
 /// With `KAFKA_ENABLE_AUTO_COMMIT=true`: the period of the Kafka clients' own auto-commit.
