@@ -91,8 +91,8 @@ impl Limits {
     }
 
     /// The smallest memory limit with which a record of `record_bytes` can pass: it may stand once in each share of its source
-    /// (fetch queue, batch, output), and the producer's queue, an eighth of the whole, takes no record larger than itself.
+    /// (fetch queue, batch, output). One that is larger than the producer's queue goes out as the stub of a dead letter.
     pub fn smallest_for_record(record_bytes: usize, sources: usize) -> usize {
-        record_bytes.saturating_mul(8.max(4 * sources)).max(MEMORY_LIMIT_MIN)
+        record_bytes.saturating_mul(4 * sources).max(MEMORY_LIMIT_MIN)
     }
 }
