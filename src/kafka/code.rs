@@ -63,6 +63,23 @@ impl From<KafkaError> for ClientError {
     }
 }
 
+impl ClientError {
+    /// The first error after which a client was beyond use, if there was one. Other errors only say "fatal" then, or that the
+    /// client threw out what it had.
+    ///
+    /// # Safety
+    /// The client is valid.
+    pub(super) unsafe fn fatal_of(client: *mut rdkafka::bindings::rd_kafka_t) -> Option<ClientError> {
+        let mut buffer = [0 as std::ffi::c_char; 512];
+        // SAFETY: the client is valid; the buffer is described by pointer and length, and filled with a C string.
+        let (code, text) = unsafe {
+            let code = rdkafka::bindings::rd_kafka_fatal_error(client, buffer.as_mut_ptr(), buffer.len());
+            (Code::from(code), CStr::from_ptr(buffer.as_ptr()))
+        };
+        (code != Code::OK).then(|| ClientError { code, text: text.to_string_lossy().into_owned() })
+    }
+}
+
 impl Code {
     /// No code came with the error.
     pub const UNKNOWN: Code = Code(-1);

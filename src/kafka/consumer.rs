@@ -137,6 +137,12 @@ impl GroupConsumer {
         }
     }
 
+    /// Why the client is beyond use, if it is.
+    pub fn fatal_error(&self) -> Option<ClientError> {
+        // SAFETY: the client is valid.
+        unsafe { ClientError::fatal_of(self.client.client().native_ptr()) }
+    }
+
     /// Takes partitions up, each at its offset. Their queues are forwarded first, so that no record goes elsewhere, and once more
     /// when the client has taken the order: where it was still busy giving the partition back, it undid the first.
     pub fn assign(&self, starts: &[(i32, i64)]) -> Result<(), ClientError> {

@@ -51,6 +51,8 @@ pub enum Request {
     LeaveGroup = 13,
     /// A group's assignment.
     SyncGroup = 14,
+    /// An idempotent producer's first.
+    InitProducerId = 22,
 }
 
 // SAFETY: the mock cluster's functions either take its lock or hand their order to its thread and wait for the answer.

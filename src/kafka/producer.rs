@@ -3,7 +3,7 @@
 //! `rd_kafka_produceva` with a cached topic handle costs what the batch call costs and keeps headers and time stamps, which the
 //! batch call cannot.
 
-use super::code::Code;
+use super::code::{ClientError, Code};
 use super::context::forward;
 use super::headers::Headers;
 use super::properties;
@@ -168,7 +168,7 @@ impl Producer {
 
     /// Serves what the client has to say, waiting at most `wait` for the first of it: delivery reports go to `report`, one call
     /// each. A fatal error of the client is the answer.
-    pub fn serve(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<(), String> {
+    pub fn serve(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<(), ClientError> {
         let mut wait_ms = wait.as_millis().min(i32::MAX as u128) as i32;
         loop {
             // SAFETY: the queue is valid; the event is ours, and destroyed once below.
@@ -198,7 +198,7 @@ impl Producer {
 
     /// Asks the client to send what lingers now, and waits until nothing is left or the time is over; reports are still to
     /// be served.
-    pub fn flush(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<bool, String> {
+    pub fn flush(&mut self, wait: Duration, mut report: impl FnMut(Report)) -> Result<bool, ClientError> {
         let deadline = Instant::now() + wait;
         loop {
             // SAFETY: the client is valid.
@@ -219,6 +219,12 @@ impl Producer {
     pub fn purge(&mut self) {
         // SAFETY: the client is valid.
         unsafe { sys::rd_kafka_purge(self.client.as_ptr(), PURGE_QUEUE_AND_INFLIGHT) };
+    }
+
+    /// Why the client is beyond use, if it is.
+    pub fn fatal_error(&self) -> Option<ClientError> {
+        // SAFETY: the client is valid.
+        unsafe { ClientError::fatal_of(self.client.as_ptr()) }
     }
 
     fn open(&mut self, topic: &str) -> Result<(), String> {
@@ -250,7 +256,7 @@ impl Producer {
         self.reported.clear();
     }
 
-    fn serve_error(&self, event: *mut sys::rd_kafka_event_t) -> Result<(), String> {
+    fn serve_error(&self, event: *mut sys::rd_kafka_event_t) -> Result<(), ClientError> {
         // SAFETY: the event is valid and an error; its text lives as long as it.
         let (code, text) = unsafe {
             let text = sys::rd_kafka_event_error_string(event);
@@ -265,13 +271,7 @@ impl Producer {
             tracing::warn!(target: "librdkafka", error = %code, reason = text, "producer");
             return Ok(());
         }
-        let mut buffer = [0 as std::ffi::c_char; 512];
-        // SAFETY: the client is valid; the buffer is described by pointer and length, and filled with a C string.
-        let (code, text) = unsafe {
-            let code = sys::rd_kafka_fatal_error(self.client.as_ptr(), buffer.as_mut_ptr(), buffer.len());
-            (Code::from(code), CStr::from_ptr(buffer.as_ptr()).to_string_lossy().into_owned())
-        };
-        Err(format!("{code}: {text}"))
+        Err(self.fatal_error().unwrap_or(ClientError { code, text }))
     }
 }
 

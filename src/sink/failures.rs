@@ -1,12 +1,23 @@
 //! What ends the sink, in words that say what to do.
 
 use super::outbox::DEAD_LETTER;
+use super::stage::Sink;
 use crate::config::Config;
 use crate::error::{EngineError, ExitCode, Stage};
-use crate::kafka::{Code, Delivery};
+use crate::kafka::{ClientError, Code, Delivery};
+
+impl Sink {
+    /// A record cannot be delivered to `topic`. A client that has failed for good says no more than that of each record, and why once.
+    pub(super) fn cannot_deliver(&mut self, topic: usize, code: Code) {
+        match self.outbox.producer.fatal_error() {
+            Some(fatal) => self.on_fatal(&fatal),
+            None => self.fail(delivery(&self.config, topic, code)),
+        }
+    }
+}
 
 /// A topic cannot be written to.
-pub(super) fn delivery(config: &Config, topic: usize, code: Code) -> EngineError {
+fn delivery(config: &Config, topic: usize, code: Code) -> EngineError {
     let (kind, name, variable) = if topic == DEAD_LETTER {
         ("dead letter topic", &config.topics.dead_letter, "KAFKA_DLQ_TOPIC")
     } else {
@@ -40,12 +51,23 @@ pub(super) fn delivery(config: &Config, topic: usize, code: Code) -> EngineError
 }
 
 /// The producing client is beyond use.
-pub(super) fn fatal(reason: &str) -> EngineError {
-    EngineError::new(
-        Stage::Sink,
-        ExitCode::Delivery,
-        format!(
-            "the producer failed for good: {reason}; nothing unwritten was committed, a restart goes on there"
+pub(super) fn fatal(config: &Config, ClientError { code, text }: &ClientError) -> EngineError {
+    let (exit, message) = match code.delivery() {
+        // The right to be a producer that repeats nothing comes with the right to write to any topic.
+        Delivery::NotAllowed => (
+            ExitCode::Refused,
+            format!(
+                "not allowed to produce: grant WRITE on the topics \"{}\" and \"{}\" to this user, and where the brokers are older than \
+                 Kafka 3.0 IdempotentWrite on the cluster too ({code}: {text})",
+                config.topics.output, config.topics.dead_letter
+            ),
         ),
-    )
+        _ => (
+            ExitCode::Delivery,
+            format!(
+                "the producer failed for good: {code}: {text}; nothing unwritten was committed, a restart goes on there"
+            ),
+        ),
+    };
+    EngineError::new(Stage::Sink, exit, message)
 }

@@ -5,7 +5,6 @@
 //! a dead letter that is refused for its time stamp goes with the present time, one that is refused for anything else as a stub;
 //! if even that is refused, the engine stops.
 
-use super::failures;
 use super::outbox::{DEAD_LETTER, Form, Sent};
 use super::stage::Sink;
 use crate::batch::Outcome;
@@ -105,7 +104,7 @@ impl Sink {
                 in_flight.pending -= 1;
                 in_flight.is_lost = true;
                 let topic = self.destination(slot, row);
-                self.fail(failures::delivery(&self.config, topic, code));
+                self.cannot_deliver(topic, code);
             }
         }
     }
@@ -138,7 +137,7 @@ impl Sink {
         } else {
             in_flight.pending -= 1;
             in_flight.is_lost = true;
-            self.fail(failures::delivery(&self.config, DEAD_LETTER, code));
+            self.cannot_deliver(DEAD_LETTER, code);
         }
     }
 

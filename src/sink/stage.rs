@@ -9,7 +9,7 @@ use super::sequencer::Sequencer;
 use crate::batch::{Batch, Outcome};
 use crate::config::Config;
 use crate::error::EngineError;
-use crate::kafka::{Code, CommitReplies, GroupConsumer, Producer, Report, SendError};
+use crate::kafka::{ClientError, Code, CommitReplies, GroupConsumer, Producer, Report, SendError};
 use crate::progress::{Board, Ledger};
 use crate::shutdown::Shutdown;
 use crate::telemetry::health::{Health, LoopId};
@@ -184,8 +184,8 @@ impl Sink {
     fn serve_reports(&mut self) {
         let reports = &mut self.reports;
         reports.clear();
-        if let Err(reason) = self.outbox.producer.serve(Duration::ZERO, |report| reports.push(report)) {
-            self.on_fatal(&reason);
+        if let Err(error) = self.outbox.producer.serve(Duration::ZERO, |report| reports.push(report)) {
+            self.on_fatal(&error);
         }
         if self.reports.is_empty() {
             return;
@@ -297,7 +297,7 @@ impl Sink {
             SendError::QueueFull | SendError::TooLarge => Code::UNKNOWN,
         };
         let topic = self.destination(slot, row);
-        self.fail(super::failures::delivery(&self.config, topic, code));
+        self.cannot_deliver(topic, code);
     }
 
     pub(super) fn destination(&mut self, slot: usize, row: usize) -> usize {
@@ -305,11 +305,13 @@ impl Sink {
         if matches!(outcome, Outcome::DeadLetter(_)) { DEAD_LETTER } else { OUTPUT }
     }
 
-    fn on_fatal(&mut self, reason: &str) {
-        self.is_fatal = true;
-        self.health.producer_failed(reason);
+    pub(super) fn on_fatal(&mut self, error: &ClientError) {
+        if std::mem::replace(&mut self.is_fatal, true) {
+            return;
+        }
+        self.health.producer_failed(&error.text);
         self.outbox.producer.purge();
-        self.fail(super::failures::fatal(reason));
+        self.fail(super::failures::fatal(&self.config, error));
     }
 
     /// Delivery is impossible from here on: what is under way may still arrive and be committed, the rest is abandoned.

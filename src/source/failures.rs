@@ -28,6 +28,9 @@ impl Source {
 
     /// What an error of the group or the topic means, and what to do.
     pub(super) fn group_error(&self, code: Code, reason: &str) -> EngineError {
+        // Where the client only says that it has failed for good, it keeps why.
+        let kept = if code.is_fatal() { self.consumer.fatal_error() } else { None };
+        let (code, reason) = kept.as_ref().map_or((code, reason), |kept| (kept.code, kept.text.as_str()));
         let (topic, group) = (&self.config.topics.input, &self.config.group.id);
         let (exit, message) = match code.group_refusal() {
             Some(GroupRefusal::Group) => (

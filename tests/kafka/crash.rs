@@ -86,6 +86,17 @@ fn a_static_member_takes_its_partitions_up_at_once() {
 }
 
 #[test]
+fn a_second_process_with_the_same_instance_id_puts_an_idle_one_out_too() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "instance-idle");
+    let run = || scene.run().env("GRISTMILL_INSTANCE_ID", "mill");
+    let first = Mill::start_assigned(run());
+    let second = Mill::start_assigned(run());
+    first.refuses(78, &["another live process", "GRISTMILL_INSTANCE_ID", &scene.group]);
+    second.stop();
+}
+
+#[test]
 fn a_second_process_with_the_same_instance_id_puts_the_first_out() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "instance");

@@ -1,7 +1,8 @@
 //! What a broker refuses: the record for what it is, or for no fault of the record's.
 
 use crate::rig::{
-    OUTPUT, PATIENCE, Rig, Written, assert_ascending_by_key, assert_exactly_once, producer_property, until,
+    DEAD, OUTPUT, PATIENCE, Rig, Written, assert_ascending_by_key, assert_exactly_once, producer_property,
+    until,
 };
 use gristmill::cli::events::Events;
 use gristmill::engine::RunReport;
@@ -17,6 +18,7 @@ const INVALID_TIMESTAMP: Code = Code(32);
 const MSG_SIZE_TOO_LARGE: Code = Code(10);
 const TOPIC_AUTHORIZATION_FAILED: Code = Code(29);
 const GROUP_AUTHORIZATION_FAILED: Code = Code(30);
+const CLUSTER_AUTHORIZATION_FAILED: Code = Code(31);
 
 /// A record is tried alone so often.
 const RETRIES: usize = 3;
@@ -138,6 +140,20 @@ fn an_output_topic_that_may_not_be_written_stops_the_engine() {
     assert!(message.contains(&format!("\"{OUTPUT}\"")), "{message}");
     assert_eq!(report.output + report.dead_lettered(), 0);
     assert!(written.output.is_empty() && written.dead.is_empty());
+}
+
+#[test]
+fn a_producer_that_is_not_taken_names_the_missing_right() {
+    let rig = rig();
+    rig.feed(&EVENTS, 0..10);
+    rig.cluster.fail_requests(Request::InitProducerId, &[CLUSTER_AUTHORIZATION_FAILED; 4]);
+    let report = rig.start().join();
+    let message = report.failure.clone().expect("a failure").message;
+    assert_eq!(report.exit_code(), ExitCode::Refused, "{message}");
+    for part in ["WRITE", OUTPUT, DEAD, "IdempotentWrite"] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    assert_eq!(report.output + report.dead_lettered(), 0);
 }
 
 #[test]
