@@ -1,12 +1,14 @@
 //! Questions to and orders for the cluster, outside the data path: is it there, what are the topics like, make them.
 
+mod topic_limits;
+
 use super::context::Context;
 use super::properties::{base, pass_through};
 use crate::config::values::show_duration;
 use crate::config::{Kafka, NewTopic};
 use crate::error::{EngineError, ExitCode, Stage};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{self, AdminClient, AdminOptions, NewPartitions, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{self, AdminClient, AdminOptions, NewPartitions, TopicReplication};
 use rdkafka::bindings;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -37,10 +39,12 @@ pub struct TopicFacts {
 }
 
 impl TopicFacts {
+    /// Kafka's default for `max.message.bytes`.
+    const MAX_MESSAGE_BYTES_DEFAULT: usize = 1_048_588;
+
     /// The largest record batch that the topic takes, Kafka's default where we may not look.
     pub fn record_bytes_max(&self) -> usize {
-        const KAFKAS_DEFAULT: usize = 1_048_588;
-        self.max_message_bytes.unwrap_or(KAFKAS_DEFAULT)
+        self.max_message_bytes.unwrap_or(Self::MAX_MESSAGE_BYTES_DEFAULT)
     }
 }
 
@@ -93,20 +97,16 @@ impl Admin {
     pub fn topics(&self, names: &[&str], timeout: Duration) -> Result<Vec<Option<TopicFacts>>, EngineError> {
         let deadline = Instant::now() + timeout;
         let mut topics = Vec::with_capacity(names.len());
-        let mut up = None;
+        let mut up = Vec::new();
         for name in names {
             let found = self.partitions(name, deadline)?;
-            up = found.map(|(_, broker)| broker).or(up);
             let name = (*name).to_owned();
-            topics.push(found.map(|(partitions, _)| TopicFacts {
-                name,
-                partitions,
-                max_message_bytes: None,
+            topics.push(found.map(|(partitions, brokers)| {
+                up = brokers;
+                TopicFacts { name, partitions, max_message_bytes: None }
             }));
         }
-        if let Some(broker) = up {
-            self.add_limits(&mut topics, broker, deadline);
-        }
+        self.add_limits(&mut topics, &up, deadline)?;
         Ok(topics)
     }
 
@@ -212,8 +212,8 @@ impl Admin {
         Ok(())
     }
 
-    /// A topic's number of partitions and a broker that is up; `None` where the topic does not exist.
-    fn partitions(&self, name: &str, deadline: Instant) -> Result<Option<(i32, i32)>, EngineError> {
+    /// A topic's number of partitions and the brokers that are up; `None` where the topic does not exist.
+    fn partitions(&self, name: &str, deadline: Instant) -> Result<Option<(i32, Vec<i32>)>, EngineError> {
         let doing = format!("look at topic {name}");
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -225,8 +225,8 @@ impl Admin {
             let code = topic.and_then(|topic| topic.error()).map(RDKafkaErrorCode::from);
             match (topic, code) {
                 (Some(topic), None) if !topic.partitions().is_empty() => {
-                    let partitions = i32::try_from(topic.partitions().len()).ok();
-                    return Ok(partitions.zip(metadata.brokers().first().map(|broker| broker.id())));
+                    let brokers = metadata.brokers().iter().map(|broker| broker.id()).collect();
+                    return Ok(i32::try_from(topic.partitions().len()).ok().map(|count| (count, brokers)));
                 }
                 (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition)) => return Ok(None),
                 // A topic that was made a moment ago has no leader yet.
@@ -237,33 +237,6 @@ impl Admin {
                     let code = code.unwrap_or(RDKafkaErrorCode::LeaderNotAvailable);
                     return Err(self.sort(&KafkaError::MetadataFetch(code), &doing));
                 }
-            }
-        }
-    }
-
-    /// Asks `broker` for `max.message.bytes`: any broker knows it, while the controller, whom the client would ask by itself, may
-    /// be missing (a cluster in process has none, and the question would wait in vain). Who may not look, or a broker that does not
-    /// know the question, gets no answer, and that is an answer.
-    fn add_limits(&self, topics: &mut [Option<TopicFacts>], broker: i32, deadline: Instant) {
-        let left = deadline.saturating_duration_since(Instant::now()).max(STEP);
-        let names: Vec<String> = topics.iter().flatten().map(|topic| topic.name.clone()).collect();
-        let Ok(orders) = self.orders() else { return };
-        let asked: Vec<ResourceSpecifier<'_>> =
-            names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
-        if asked.is_empty() {
-            return;
-        }
-        let Ok(results) =
-            pollster::block_on(orders.describe_configs(&asked, &options(left).broker_id(broker)))
-        else {
-            return;
-        };
-        for resource in results.into_iter().flatten() {
-            let admin::OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
-            let value = resource.get("max.message.bytes").and_then(|entry| entry.value.as_deref());
-            let bytes = value.and_then(|value| value.parse().ok());
-            for topic in topics.iter_mut().flatten().filter(|topic| topic.name == *name) {
-                topic.max_message_bytes = bytes;
             }
         }
     }

@@ -43,6 +43,11 @@ fn events_go_through_tls_and_scram_with_the_least_rights() {
         .unwrap();
     let mill = scene.run_to_the_end_as(|spawn| as_user(secure, spawn.env("LOG_LEVEL", "debug")));
     assert_keeps_the_secret(&mill, PASSWORD);
+    // One right that it can do without, and what that means.
+    let lines = mill.child().stderr();
+    let told: Vec<&String> = lines.iter().filter(|line| line.contains("DESCRIBE_CONFIGS")).collect();
+    let [line] = told.as_slice() else { panic!("one line: {told:?}\n{}", mill.told()) };
+    assert!([&scene.input, &scene.output, &scene.dlq].iter().all(|topic| line.contains(*topic)), "{line}");
     scene.assert_clean();
 }
 
