@@ -328,7 +328,7 @@ fn producer(config: &Config, targets: &[(i32, usize); 2], wake: WakeFn) -> Resul
     let largest = targets[0].1.max(targets[1].1);
     let smallest = targets[0].1.min(targets[1].1);
     // Whether a record fits is decided to the byte before it is sent; the client's own estimate is a little coarser.
-    let record_bytes_max = largest + CLIENT_ESTIMATE_SLACK;
+    let record_bytes_max = (largest + CLIENT_ESTIMATE_SLACK).min(CLIENT_MESSAGE_BYTES_MAX);
     // A request's batch must fit the smaller of the two topics.
     let batch_bytes_max = REQUEST_BYTES_MAX.min(smallest);
     Producer::new(
@@ -342,6 +342,9 @@ fn producer(config: &Config, targets: &[(i32, usize); 2], wake: WakeFn) -> Resul
 
 /// The client sums up a record's largest possible framing, which is at most this.
 const CLIENT_ESTIMATE_SLACK: usize = 4096;
+
+/// `message.max.bytes` of the client: it takes no larger value, however much the topics allow.
+const CLIENT_MESSAGE_BYTES_MAX: usize = 1_000_000_000;
 
 /// `batch.size`: the client's default of 1 MB, which is also what a broker takes by default.
 const REQUEST_BYTES_MAX: usize = 1_000_000;

@@ -48,6 +48,17 @@ fn an_output_too_large_for_its_topic_is_a_dead_letter() {
 }
 
 #[test]
+fn topics_that_take_more_than_the_client_can_send_are_no_obstacle() {
+    let Some(broker) = Broker::shared() else { return };
+    let huge = [("max.message.bytes", "2147483647")];
+    let target = || Topic(2, &huge);
+    let scene = Scene::with(broker.bootstrap(), "huge", Topic(2, &[]), target(), target());
+    scene.fill(0, 100, Shape::default());
+    scene.run_to_the_end_as(|spawn| spawn.env("GRISTMILL_MEMORY_LIMIT", "8GiB"));
+    scene.assert_clean();
+}
+
+#[test]
 fn a_dead_letter_too_large_for_its_topic_is_a_stub() {
     let Some(broker) = Broker::shared() else { return };
     let small = [("max.message.bytes", "2000")];
