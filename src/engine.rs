@@ -5,9 +5,12 @@
 
 mod report;
 mod start;
+mod thread;
 
 pub use report::RunReport;
 pub use start::{Prepared, RunOptions};
+
+use self::thread::{cannot_spawn, spawn};
 
 use crate::batch::Batch;
 use crate::config::Config;
@@ -81,7 +84,7 @@ impl Engine {
             let source = wired.source(number, consumer, &boards[number], home, &home_in, filled_in.clone());
             let source = source.with_rate_limit(rate_limit.clone()).with_until_end(until_end.clone());
             let leave = options.leave;
-            threads.push(spawn(&format!("source-{number}"), move || source.run(leave))?);
+            threads.push(spawn(&format!("source-{number}"), &wired.shutdown, move || source.run(leave))?);
             lanes.push(SourceLane {
                 consumer: consumer.clone(),
                 board: boards[number].clone(),
@@ -126,15 +129,12 @@ impl Engine {
     pub fn join(self) -> RunReport {
         let mut drained = true;
         for source in self.sources {
-            drained &= source.join().unwrap_or_else(|_| self.shutdown.died("a source"));
+            // One that died has said so itself.
+            drained &= source.join().unwrap_or(false);
         }
         if drained {
-            if self.transform.join().is_err() {
-                self.shutdown.died("the transform stage");
-            }
-            if self.sink.join().is_err() {
-                self.shutdown.died("the sink");
-            }
+            drop(self.transform.join());
+            drop(self.sink.join());
             self.housekeeping.stop();
         }
         if let Some(http) = self.http {
@@ -208,7 +208,7 @@ impl Wired {
             processed,
             shutdown: self.shutdown.clone(),
         };
-        spawn("transform", move || stage.run())
+        spawn("transform", &self.shutdown, move || stage.run())
     }
 
     fn sink(
@@ -227,7 +227,7 @@ impl Wired {
             self.shutdown.clone(),
             (self.metrics.clone(), self.health.clone()),
         );
-        spawn("sink", move || sink.run())
+        spawn("sink", &self.shutdown, move || sink.run())
     }
 }
 
@@ -253,7 +253,7 @@ impl Housekeeping {
         let (metrics, health) = (wired.metrics.clone(), wired.health.clone());
         let report_interval = wired.config.pipeline.report_interval;
         let heartbeat = health.loop_named("housekeeping");
-        let thread = spawn("housekeeping", move || {
+        let thread = spawn("housekeeping", &wired.shutdown, move || {
             let mut reported = Instant::now();
             loop {
                 for partition in boards.iter().flat_map(|board| board.partitions()) {
@@ -375,18 +375,4 @@ fn wake_fn(signal: &Sender<()>) -> WakeFn {
     Box::new(move || {
         signal.try_send(()).ok();
     })
-}
-
-fn spawn<T: Send + 'static>(
-    name: &str,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Result<JoinHandle<T>, EngineError> {
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(body)
-        .map_err(|error| cannot_spawn(&format!("thread {name}"), &error))
-}
-
-fn cannot_spawn(what: &str, error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::new(Stage::Start, ExitCode::Bug, format!("{what} cannot be started: {error}"))
 }

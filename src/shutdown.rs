@@ -51,11 +51,10 @@ impl Shutdown {
         self.request(Reason::Failed(error));
     }
 
-    /// A thread panicked: a bug. Always `false`: nothing was drained.
-    pub fn died(&self, what: &str) -> bool {
+    /// A thread panicked: a bug.
+    pub fn died(&self, what: &str) {
         let message = format!("{what} died of a bug; nothing unsettled was committed, please report this");
         self.fail(EngineError::new(Stage::Start, ExitCode::Bug, message));
-        false
     }
 
     /// Whether the end has begun.

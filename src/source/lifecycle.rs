@@ -15,7 +15,7 @@ use crate::progress::{Board, CommitToken};
 use crate::shutdown::{Reason, Shutdown};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -241,7 +241,18 @@ impl Source {
             let since = Instant::now();
             let arrived = self.ends.home.recv_timeout(POLL_PERIOD);
             self.metrics.backpressure(since.elapsed());
-            self.welcome(arrived.ok()?);
+            match arrived {
+                Ok(batch) => self.welcome(batch),
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.shutdown.fail(EngineError::new(
+                        Stage::Source,
+                        ExitCode::Bug,
+                        "the sink has gone away",
+                    ));
+                    return None;
+                }
+            }
             self.welcome_all();
         }
         if self.held_bytes >= self.config.limits.held_bytes_max {
@@ -261,7 +272,7 @@ impl Source {
         self.at_home.push(batch);
     }
 
-    /// Waits until all batches are home; `false` at the deadline.
+    /// Waits until all batches are home; `false` at the deadline, or if nobody is left who could send one.
     pub(super) fn wait_home(&mut self, deadline: Instant) -> bool {
         while self.at_home.len() < self.config.limits.batches_per_source {
             self.health.tick(self.health.source_loop(self.number));
@@ -269,8 +280,14 @@ impl Source {
             if now >= deadline {
                 return false;
             }
-            if let Ok(batch) = self.ends.home.recv_timeout((deadline - now).min(POLL_PERIOD)) {
-                self.welcome(batch);
+            match self.ends.home.recv_timeout((deadline - now).min(POLL_PERIOD)) {
+                Ok(batch) => self.welcome(batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The sink is gone, and with it whoever commits.
+                    self.ends.board.shut_out();
+                    return false;
+                }
             }
         }
         true

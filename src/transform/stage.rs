@@ -75,8 +75,10 @@ impl Drop for Job {
                 "a worker died outside a record; nothing of its batch was committed, please report this",
             ));
         }
-        // The channel has room for every batch; it is closed only when the sink died, which is reported there.
-        drop(self.processed.try_send(batch));
+        if let Err(refused) = self.processed.try_send(batch) {
+            // The channel has room for every batch; it is closed only when the sink died, which has said so.
+            refused.into_inner().take_token().abandon();
+        }
     }
 }
 

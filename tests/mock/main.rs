@@ -4,6 +4,7 @@
 //! for its small retention is an error there, so a test cannot pass because its evidence is gone.
 
 mod backpressure;
+mod deaths;
 mod ends;
 mod order;
 mod outages;
