@@ -144,7 +144,7 @@ impl Source {
         };
         if (to..=high).contains(&from) {
             tracing::warn!(partition, from, "the client lost its place, reading goes on where it was");
-            self.take_up_again(partition, from);
+            self.go_on_at(&[(partition, from)]);
             return Ok(());
         }
         let topic = &self.config.topics.input;
@@ -169,7 +169,7 @@ impl Source {
             ));
         }
         self.ends.board.release(partition);
-        self.take_up_again(partition, to);
+        self.go_on_at(&[(partition, to)]);
         let epoch = self.ends.board.assign(partition, None, to);
         self.positions.insert(partition, Position { epoch, next: to, end });
         self.wake_sink();
@@ -190,7 +190,13 @@ impl Source {
     fn keep_places(&self, but_not: &[i32]) {
         let kept: Vec<(i32, i64)> =
             self.positions.places().filter(|(partition, _)| !but_not.contains(partition)).collect();
-        for (partition, offset) in self.consumer.seek(&kept, QUESTION_TIMEOUT) {
+        self.go_on_at(&kept);
+    }
+
+    /// Goes on elsewhere in partitions that are ours. Giving one up and taking it again could be taken for the answer to a rebalance
+    /// that was not polled yet, so that is done only where the client does not read the partition at present.
+    fn go_on_at(&self, places: &[(i32, i64)]) {
+        for (partition, offset) in self.consumer.seek(places, QUESTION_TIMEOUT) {
             self.take_up_again(partition, offset);
         }
     }
