@@ -18,7 +18,7 @@ pub const CONSUMER: [(&str, &str); 7] = [
 pub const PRODUCER: [(&str, &str); 8] = [
     ("enable.idempotence", "true"),
     ("acks", "all"),
-    ("linger.ms", "5"),
+    ("linger.ms", "3"),
     ("batch.size", "1000000"),
     ("batch.num.messages", "10000"),
     ("queue.buffering.max.messages", "100000"),
@@ -27,4 +27,4 @@ pub const PRODUCER: [(&str, &str); 8] = [
 ];
 
 /// How long a batch read waits for more, in ms.
-pub const BATCH_LINGER_MS: u64 = 5;
+pub const BATCH_LINGER_MS: u64 = 2;

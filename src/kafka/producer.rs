@@ -322,7 +322,7 @@ fn client_config(config: &Config, record_bytes_max: usize, batch_bytes_max: usiz
         .set("message.timeout.ms", "0")
         .set("partitioner", "murmur2_random")
         .set("compression.type", compression.as_str())
-        .set("linger.ms", "5")
+        .set("linger.ms", "3")
         .set("batch.size", batch_bytes_max.to_string())
         .set("batch.num.messages", "10000")
         // Whether a record fits its topic is decided before it is sent; this bound only keeps the client from deciding first.

@@ -224,7 +224,7 @@ pub static SETTINGS: &[Setting] = &[
         "worker-pool-size",
         "N",
         "",
-        "Threads that parse and check (one a core)",
+        "Threads that parse and check (one fewer than cores)",
     ),
     plain(
         Resources,
@@ -242,7 +242,7 @@ pub static SETTINGS: &[Setting] = &[
         "",
         "… or so many bytes (derived from the memory limit)",
     ),
-    plain(Resources, "GRISTMILL_BATCH_LINGER", "batch-linger", "TIME", "5ms", "… or after so long"),
+    plain(Resources, "GRISTMILL_BATCH_LINGER", "batch-linger", "TIME", "2ms", "… or after so long"),
     plain(
         Resources,
         "GRISTMILL_RATE_LIMIT",

@@ -13,8 +13,8 @@ const RATE: u32 = 100_000;
 /// One variable and the values that it takes in turn.
 const SWEPT: [(&str, &[&str]); 3] = [
     ("GRISTMILL_BATCH_SIZE", &["512", "1024", "2048", "4096", "8192", "16384"]),
-    ("GRISTMILL_BATCH_LINGER", &["1ms", "5ms", "20ms"]),
-    ("KAFKA_PRODUCER__linger_ms", &["0", "1", "5", "20"]),
+    ("GRISTMILL_BATCH_LINGER", &["1ms", "2ms", "5ms", "20ms"]),
+    ("KAFKA_PRODUCER__linger_ms", &["0", "1", "3", "5", "20"]),
 ];
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
