@@ -1,29 +1,47 @@
 # The engine alone on Debian slim: the binary, OpenSSL's libraries, CA certificates.
+#   docker build --tag gristmill .                    # the target `release`
+#   docker build --target dev --tag gristmill:dev .   # a place to build and test in
+#   docker run --rm --volume "$PWD:/build" gristmill:dev cargo test
 
-FROM rust:1-bookworm AS build
+# What the dependencies are built from, so that they are a layer of their own: they, the Kafka client among them, are built again
+# only when a manifest changes. Benches and tests are not copied, so the manifest must not name them here.
+FROM rust:1-bookworm AS manifests
 WORKDIR /build
-# zlib is linked in, so that the image needs no package for it.
-# Debug sections are four fifths of the binary; names for backtraces stay.
-ENV LIBZ_SYS_STATIC=1 CARGO_PROFILE_RELEASE_STRIP=debuginfo
-# The dependencies, the Kafka client among them, are a layer of their own: they are built again only when a manifest changes.
-# Benches and tests are not copied, so the manifest must not name them here.
 COPY Cargo.toml Cargo.lock ./
 COPY perf/Cargo.toml perf/
 RUN sed -i '/^\[\[bench\]\]/,/^$/d; /^\[\[test\]\]/,/^$/d' Cargo.toml perf/Cargo.toml \
     && mkdir -p src perf/src \
     && echo '//! Nothing yet.' > src/lib.rs \
     && cp src/lib.rs perf/src/lib.rs \
-    && printf '//! Nothing yet.\nfn main() {}\n' > src/main.rs \
-    && cargo build --release --locked --package gristmill
+    && printf '//! Nothing yet.\nfn main() {}\n' > src/main.rs
+
+# The toolchain, what the tests on a real broker need, and the dependencies, built. A checkout is mounted over /build.
+FROM manifests AS dev
+ENV CARGO_TARGET_DIR=/target
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends maven openjdk-17-jdk-headless \
+    && rm -rf /var/lib/apt/lists/* \
+    && if ! cargo clippy --version; then rustup component add clippy rustfmt; fi
+RUN cargo build --locked --package gristmill
+CMD ["cargo", "test", "--locked"]
+
+FROM manifests AS build
+# zlib is linked in, so that the image needs no package for it.
+# Debug sections are four fifths of the binary; names for backtraces stay.
+ENV LIBZ_SYS_STATIC=1 CARGO_PROFILE_RELEASE_STRIP=debuginfo
+RUN cargo build --release --locked --package gristmill
 COPY src src
 COPY contracts contracts
+# `gristmill alerts` prints them.
+COPY deploy/prometheus/alerts.yml deploy/prometheus/
 ARG REVISION=""
 # The files' times are the context's, perhaps older than the build above.
 RUN touch src/lib.rs src/main.rs \
     && GRISTMILL_REVISION="$REVISION" cargo build --release --locked --package gristmill \
     && target/release/gristmill --version
 
-FROM debian:bookworm-slim
+FROM debian:bookworm-slim AS release
 # Security updates of these are wanted, so no version is pinned.
 # hadolint ignore=DL3008
 RUN apt-get update \
