@@ -1,4 +1,4 @@
-//! README.md says what the code does: its tables are made from the code's own, and what it points at is there.
+//! README.md says what the code does: its tables are made from the code's own, and what it and `docs/` point at is there.
 //!
 //! A table stands between `<!-- from the code: NAME -->` and `<!-- end -->`. `BLESS=1 cargo test --test tidy`
 //! writes all of them anew.
@@ -9,8 +9,12 @@ use gristmill::config::names::{self, Verdict};
 use gristmill::config::settings::{SETTINGS, Setting};
 use gristmill::rejection::Reason;
 use gristmill::telemetry::descriptions;
+use std::path::Path;
 
 const README: &str = "README.md";
+
+/// The documents whose variables and links are looked at.
+const DOCUMENTS: [&str; 3] = [README, "docs/operations.md", "docs/migrate.md"];
 
 /// The tables, by name.
 fn tables() -> Vec<(&'static str, String)> {
@@ -98,13 +102,13 @@ fn unknown_variables(document: &str) -> Vec<String> {
     unknown.map(|word| format!("{word} is no variable")).collect()
 }
 
-/// Every relative link to a file that is not there.
-fn broken_links(document: &str) -> Vec<String> {
+/// Every relative link to a file that is not there, from a document in `folder`.
+fn broken_links(document: &str, folder: &Path) -> Vec<String> {
     let targets =
         document.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
     let files = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
     let paths = files.map(|target| target.split('#').next().unwrap_or_default());
-    paths.filter(|path| !root().join(path).exists()).map(|path| format!("{path} is not there")).collect()
+    paths.filter(|path| !folder.join(path).exists()).map(|path| format!("{path} is not there")).collect()
 }
 
 #[test]
@@ -124,8 +128,13 @@ fn tables_are_those_of_the_code() {
 
 #[test]
 fn variables_and_links_lead_somewhere() {
-    let document = read(README);
-    assert_none(unknown_variables(&document).into_iter().chain(broken_links(&document)).collect());
+    for name in DOCUMENTS {
+        let document = read(name);
+        let path = root().join(name);
+        let folder = path.parent().expect("a document lies in a folder");
+        let complaints = unknown_variables(&document).into_iter().chain(broken_links(&document, folder));
+        assert_none(complaints.map(|complaint| format!("{name}: {complaint}")).collect());
+    }
 }
 
 #[test]
@@ -144,7 +153,7 @@ fn what_is_wrong_in_a_document_is_found() {
         2
     );
     assert_eq!(
-        broken_links("[a](README.md) [b](#here) [c](no/such/file.md#there)"),
+        broken_links("[a](README.md) [b](#here) [c](no/such/file.md#there)", &root()),
         ["no/such/file.md is not there"]
     );
 }

@@ -15,6 +15,16 @@ const MACHINE_PATHS: [&str; 4] =
 /// Read when the binary is built, not when it runs.
 const BUILD_VARIABLES: [&str; 1] = ["GRISTMILL_REVISION"];
 
+/// Files that set variables, or say which can be set.
+const SETTING: [&str; 6] = [
+    "docker-compose.yml",
+    "Dockerfile",
+    "deploy/helm/gristmill/values.yaml",
+    "deploy/helm/gristmill/values.schema.json",
+    "deploy/helm/gristmill/templates/_helpers.tpl",
+    "deploy/systemd/gristmill@.service",
+];
+
 #[test]
 fn the_settings_of_compose_are_settings() {
     let mut sources = Sources::default();
@@ -32,11 +42,13 @@ fn the_settings_of_compose_are_settings() {
 }
 
 #[test]
-fn what_compose_and_image_set_are_settings() {
-    for file in ["docker-compose.yml", "Dockerfile"] {
+fn what_is_set_there_is_a_setting() {
+    for file in SETTING {
         let text = read(file);
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        for word in words.filter(|word| word.starts_with("GRISTMILL_") || word.starts_with("KAFKA_")) {
+        // `KAFKA_…` stands for many.
+        let names = words.filter(|word| !word.ends_with('_'));
+        for word in names.filter(|word| word.starts_with("GRISTMILL_") || word.starts_with("KAFKA_")) {
             let is_known = BUILD_VARIABLES.contains(&word) || names::judge(word, "1") == Verdict::Fine;
             assert!(is_known, "{file}: {word}");
         }
