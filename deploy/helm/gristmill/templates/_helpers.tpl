@@ -34,12 +34,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The Secret that is mounted; empty where there is none. */}}
 {{- define "gristmill.secret" -}}
-{{- if .Values.secret.existing -}}
-{{ .Values.secret.existing }}
-{{- else if .Values.secret.data -}}
-{{ include "gristmill.name" . }}
-{{- else if .Values.secret.files -}}
-{{ fail "secret.files names keys, but neither secret.existing nor secret.data says of which Secret" }}
+{{- with .Values.secret -}}
+{{- if and .existing .data -}}
+{{- fail "secret.existing and secret.data: a Secret that exists is not written, give one of them" -}}
+{{- end -}}
+{{- range $variable, $key := .files -}}
+{{- if and (not $.Values.secret.existing) (not (hasKey $.Values.secret.data $key)) -}}
+{{- fail (printf "secret.files.%s names the key %s, which secret.data does not have, and secret.existing names no Secret" $variable $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if .existing -}}
+{{ .existing }}
+{{- else if .data -}}
+{{ include "gristmill.name" $ }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
