@@ -100,7 +100,7 @@ volumeMounts:
 {{- define "gristmill.pod" -}}
 serviceAccountName: {{ include "gristmill.serviceAccount" . }}
 automountServiceAccountToken: false
-# Without it Kubernetes puts KAFKA_PORT and the like of a service called kafka into the environment.
+# Else Kubernetes announces services in the environment, and one called kafka looks like settings of ours.
 enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
