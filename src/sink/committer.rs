@@ -14,68 +14,81 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// group moved on.
 const RETRY_SOON: Duration = Duration::from_millis(10);
 
-/// The commits of one source.
-pub(super) struct Committer {
-    consumer: Arc<GroupConsumer>,
+/// Who stores a group's offsets, as a committer sees it.
+pub trait Coordinator {
+    /// Hands a commit of next offsets over. Never waits: the answer comes later.
+    fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Code>;
+
+    /// The next answer, if one is there: the commit's code.
+    fn answer(&self) -> Option<Code>;
+}
+
+impl Coordinator for (Arc<GroupConsumer>, CommitReplies) {
+    fn commit(&self, offsets: &[(i32, i64)]) -> Result<(), Code> {
+        self.0.commit(offsets, &self.1)
+    }
+
+    fn answer(&self) -> Option<Code> {
+        self.1.poll()
+    }
+}
+
+/// The commits of one source. It is told the time, so that it can be tried at any.
+pub struct Committer<C = (Arc<GroupConsumer>, CommitReplies)> {
+    coordinator: C,
     board: Arc<Board>,
-    replies: CommitReplies,
     interval: Duration,
     last: Instant,
     failed_at: Option<Instant>,
 }
 
-impl Committer {
-    pub(super) fn new(
-        consumer: Arc<GroupConsumer>,
-        board: Arc<Board>,
-        replies: CommitReplies,
-        interval: Duration,
-    ) -> Self {
-        let now = Instant::now();
-        Self { consumer, board, replies, interval, last: now, failed_at: None }
+impl<C: Coordinator> Committer<C> {
+    /// Commits what `board` says, at most once in `interval` unless somebody waits for it.
+    pub fn new(coordinator: C, board: Arc<Board>, interval: Duration, now: Instant) -> Self {
+        Self { coordinator, board, interval, last: now, failed_at: None }
     }
 
-    /// Takes answers, and sends the next commit if one is due.
-    pub(super) fn turn(&mut self, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
-        while let Some(code) = self.replies.poll() {
-            self.on_answer(code, group, metrics)?;
+    /// Takes answers, and sends the next commit if one is due. An error: the group or its topic does not take our commits.
+    pub fn turn(&mut self, now: Instant, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
+        while let Some(code) = self.coordinator.answer() {
+            self.on_answer(code, now, group, metrics)?;
         }
-        let now = Instant::now();
         let is_awaited = self.board.flush_requested();
         let is_due = is_awaited || self.board.has_new_start() || now - self.last >= self.interval;
         let pause = if is_awaited { RETRY_SOON } else { RETRY_AFTER };
         if !is_due || self.failed_at.is_some_and(|failed_at| now - failed_at < pause) {
             return Ok(());
         }
-        let Self { consumer, board, replies, .. } = self;
+        let Self { coordinator, board, .. } = self;
         let mut refused = None;
-        let sent = board.commit(|plan| match consumer.commit(&plan.offsets, replies) {
-            Ok(()) => true,
-            Err(code) => {
-                refused = Some(code);
-                false
-            }
+        let sent = board.commit(|plan| {
+            refused = coordinator.commit(&plan.offsets).err();
+            refused.is_none()
         });
         if sent {
             self.last = now;
         }
         if let Some(code) = refused {
-            self.on_failure(code, metrics);
+            self.on_failure(code, now, metrics);
         }
         Ok(())
     }
 
     /// In how long there may be something to do although nothing happens; `None`: nothing is waiting to be committed.
-    pub(super) fn wants_turn_in(&self) -> Option<Duration> {
+    pub fn wants_turn_in(&self, now: Instant) -> Option<Duration> {
         if self.failed_at.is_some() && self.board.flush_requested() {
             return Some(RETRY_SOON);
         }
-        self.board
-            .has_uncommitted()
-            .then(|| self.interval.saturating_sub(self.last.elapsed()).max(RETRY_SOON))
+        self.board.has_uncommitted().then(|| self.interval.saturating_sub(now - self.last).max(RETRY_SOON))
     }
 
-    fn on_answer(&mut self, code: Code, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
+    fn on_answer(
+        &mut self,
+        code: Code,
+        now: Instant,
+        group: &str,
+        metrics: &Metrics,
+    ) -> Result<(), EngineError> {
         if code == Code::OK {
             self.board.answered(Answer::Stored);
             self.failed_at = None;
@@ -83,7 +96,7 @@ impl Committer {
             return Ok(());
         }
         self.board.answered(Answer::Failed);
-        self.on_failure(code, metrics);
+        self.on_failure(code, now, metrics);
         match code.group_refusal() {
             Some(GroupRefusal::Group) => Err(EngineError::new(
                 Stage::Sink,
@@ -103,13 +116,13 @@ impl Committer {
         }
     }
 
-    fn on_failure(&mut self, code: Code, metrics: &Metrics) {
+    fn on_failure(&mut self, code: Code, now: Instant, metrics: &Metrics) {
         metrics.commit(CommitResult::Failed);
         if code.is_fatal() {
             // The source hears of it too, and says what to do.
             self.board.shut_out();
         }
-        self.failed_at = Some(Instant::now());
+        self.failed_at = Some(now);
         tracing::warn!(error = %code, "a commit failed, the next one carries it");
     }
 }

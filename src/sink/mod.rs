@@ -11,7 +11,10 @@ mod sequencer;
 mod stage;
 mod wire;
 
-/// For `benches/` alone.
+/// For `tests/simulation/` alone.
+#[doc(hidden)]
+pub use committer::{Committer, Coordinator};
+/// For `benches/` and `tests/simulation/` alone.
 #[doc(hidden)]
 pub use sequencer::Sequencer;
 pub use stage::{Sink, SinkEnds, SourceLane, TargetTopics};

@@ -93,12 +93,12 @@ impl Sink {
             partitions: partitions.max(1),
             message_bytes_max,
         });
-        let interval = config.group.commit_interval;
+        let (interval, now) = (config.group.commit_interval, Instant::now());
         let deliveries = Deliveries::new(lanes.len(), config.limits.batches_per_source);
         let lanes = lanes.into_iter().map(|lane| Lane {
             sequencer: Sequencer::default(),
             ledger: Ledger::default(),
-            committer: Committer::new(lane.consumer, lane.board.clone(), lane.replies, interval),
+            committer: Committer::new((lane.consumer, lane.replies), lane.board.clone(), interval, now),
             board: lane.board,
             home: lane.home,
         });
@@ -144,7 +144,8 @@ impl Sink {
 
     /// Sleeps until there is something to do, and takes in what the pool has finished. `false`: the input has ended.
     fn wait(&mut self) -> bool {
-        let due = self.lanes.iter().filter_map(|lane| lane.committer.wants_turn_in()).min();
+        let now = Instant::now();
+        let due = self.lanes.iter().filter_map(|lane| lane.committer.wants_turn_in(now)).min();
         let period = due.map_or(TURN_PERIOD, |due| due.min(TURN_PERIOD));
         select! {
             recv(self.ends.processed) -> batch => match batch {
@@ -285,7 +286,8 @@ impl Sink {
             return;
         }
         for at in 0..self.lanes.len() {
-            if let Err(error) = self.lanes[at].committer.turn(&self.config.group.id, &self.metrics) {
+            let now = Instant::now();
+            if let Err(error) = self.lanes[at].committer.turn(now, &self.config.group.id, &self.metrics) {
                 self.fail(error);
             }
         }
