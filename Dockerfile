@@ -9,7 +9,7 @@ FROM rust:1-bookworm AS manifests
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY perf/Cargo.toml perf/
-RUN sed -i '/^\[\[bench\]\]/,/^$/d; /^\[\[test\]\]/,/^$/d' Cargo.toml perf/Cargo.toml \
+RUN sed -i '/^\[\[bench\]\]/,/^$/d; /^\[\[test\]\]/,/^$/d; /^\[\[example\]\]/,/^$/d' Cargo.toml perf/Cargo.toml \
     && mkdir -p src perf/src \
     && echo '//! Nothing yet.' > src/lib.rs \
     && cp src/lib.rs perf/src/lib.rs \

@@ -61,6 +61,7 @@
 //! config    shutdown
 //! contract
 //! rejection progress error
+//! faults
 //! ```
 //!
 //! `rdkafka` and `unsafe` live in [`kafka`] alone. `tests/tidy.rs` enforces this and the like.
@@ -83,6 +84,7 @@
 //! | [`telemetry`] | logs, metrics, latencies, health |
 //! | [`shutdown`] | the order to stop, with its reason and its deadline |
 //! | [`error`] | fatal errors and exit codes |
+//! | [`faults`] | the engine broken on purpose, for the tests of its tests; not in a release |
 
 pub mod batch;
 pub mod cli;
@@ -90,6 +92,7 @@ pub mod config;
 pub mod contract;
 pub mod engine;
 pub mod error;
+pub mod faults;
 pub mod kafka;
 pub mod progress;
 pub mod rejection;

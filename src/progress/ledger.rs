@@ -1,6 +1,7 @@
 //! The ledger of one source: which spans were dispatched, which are settled, and how far the settled prefix reaches.
 
 use super::{CommitToken, Committable, Epoch, Span};
+use crate::faults::{self, Fault};
 use smallvec::SmallVec;
 use std::collections::{HashMap, VecDeque};
 
@@ -69,6 +70,9 @@ impl Ledger {
                 continue;
             };
             lane.spans[at].settled = true;
+            if faults::breaks(Fault::CommitHighest) {
+                lane.spans.range_mut(..at).for_each(|entry| entry.settled = true);
+            }
             let mut reached = None;
             while lane.spans.front().is_some_and(|entry| entry.settled) {
                 reached = lane.spans.pop_front();

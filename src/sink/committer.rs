@@ -1,6 +1,7 @@
 //! Tells the broker how far a source is: one commit in flight, the newest wins.
 
 use crate::error::{EngineError, ExitCode, Stage};
+use crate::faults::{self, Point};
 use crate::kafka::{Code, CommitReplies, GroupConsumer, GroupRefusal};
 use crate::progress::{Answer, Board};
 use crate::telemetry::metrics::{CommitResult, Metrics};
@@ -62,6 +63,7 @@ impl<C: Coordinator> Committer<C> {
         let Self { coordinator, board, .. } = self;
         let mut refused = None;
         let sent = board.commit(|plan| {
+            faults::pass(Point::BeforeCommit);
             refused = coordinator.commit(&plan.offsets).err();
             refused.is_none()
         });
@@ -91,6 +93,7 @@ impl<C: Coordinator> Committer<C> {
     ) -> Result<(), EngineError> {
         if code == Code::OK {
             self.board.answered(Answer::Stored);
+            faults::pass(Point::AfterCommit);
             self.failed_at = None;
             metrics.commit(CommitResult::Ok);
             return Ok(());

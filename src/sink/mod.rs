@@ -1,6 +1,8 @@
 //! Outcomes → topics and offsets: one thread restores each source's order, produces, awaits every delivery report, and commits
 //! what is settled.
 
+#[cfg(feature = "faults")]
+mod broken;
 mod committer;
 mod dead_letter;
 mod delivery;

@@ -9,6 +9,7 @@ use super::sequencer::Sequencer;
 use crate::batch::{Batch, Outcome};
 use crate::config::Config;
 use crate::error::EngineError;
+use crate::faults::{self, Fault, Point};
 use crate::kafka::{ClientError, Code, CommitReplies, GroupConsumer, Producer, Report, SendError};
 use crate::progress::{Board, Ledger};
 use crate::shutdown::Shutdown;
@@ -46,7 +47,7 @@ pub type TargetTopics = [(i32, usize); 2];
 pub struct Sink {
     pub(super) config: Arc<Config>,
     ends: SinkEnds,
-    lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Lane>,
     pub(super) outbox: Outbox,
     pub(super) deliveries: Deliveries,
     /// Batches in their order, not yet handed over whole.
@@ -65,10 +66,10 @@ pub struct Sink {
     is_fatal: bool,
 }
 
-struct Lane {
+pub(super) struct Lane {
     sequencer: Sequencer<Box<Batch>>,
-    ledger: Ledger,
-    board: Arc<Board>,
+    pub(super) ledger: Ledger,
+    pub(super) board: Arc<Board>,
     committer: Committer,
     home: Sender<Box<Batch>>,
 }
@@ -192,11 +193,12 @@ impl Sink {
             return;
         }
         self.health.delivered(Instant::now());
+        faults::pass(Point::BeforeReports);
         let is_repairing = !self.repairs.is_idle();
         let mut reports = std::mem::take(&mut self.reports);
         for report in reports.drain(..) {
             let (slot, row) = untag(report.opaque);
-            if report.code != Code::OK {
+            if report.code != Code::OK && !self.is_ignored(slot, row) {
                 self.on_refused(slot, row, report.code);
                 continue;
             }
@@ -206,6 +208,12 @@ impl Sink {
             }
         }
         self.reports = reports;
+        faults::pass(Point::AfterReports);
+    }
+
+    /// Never, but in an engine that is broken on purpose.
+    fn is_ignored(&mut self, slot: usize, row: usize) -> bool {
+        faults::breaks(Fault::IgnoreDeadLetterError) && self.destination(slot, row) == DEAD_LETTER
     }
 
     /// Hands batches to the producer, in their order, until its queue is full.
@@ -228,6 +236,10 @@ impl Sink {
             let row = in_flight.next_row;
             match self.outbox.send(&mut in_flight.batch, slot, row, 1, Form::Whole) {
                 Ok(sent) => sent.enter(&mut in_flight.settlement),
+                Err(SendError::QueueFull) if faults::breaks(Fault::SkipOnQueueFull) => {
+                    in_flight.next_row += 1;
+                    continue;
+                }
                 Err(SendError::QueueFull) => return false,
                 Err(error) => {
                     self.on_send_error(slot, row, error);
@@ -239,6 +251,11 @@ impl Sink {
         }
         in_flight.is_handed_over = true;
         in_flight.batch.times.produced = Instant::now();
+        #[cfg(feature = "faults")]
+        if faults::breaks(Fault::CommitBeforeDelivery) {
+            self.settle_early(slot);
+        }
+        faults::pass(Point::AfterProduce);
         true
     }
 

@@ -4,6 +4,7 @@ use super::lifecycle::{QUESTION_TIMEOUT, Source};
 use super::positions::Position;
 use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
+use crate::faults::{self, Point};
 use crate::kafka::{ClientError, GroupConsumer, Notice, start_of};
 use crate::telemetry::metrics::Rebalance;
 use std::time::Instant;
@@ -57,6 +58,7 @@ impl Source {
         // Lost partitions may be read by others already: nothing of theirs is committed any more. What is under way is
         // delivered again by the new owner: a duplicate, never a loss.
         let drained = !lost && self.drain(partitions, Instant::now() + self.config.pipeline.drain_timeout);
+        faults::pass(Point::InRevoke);
         for &partition in partitions {
             self.ends.board.release(partition);
             self.positions.remove(partition);

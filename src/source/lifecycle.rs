@@ -10,6 +10,7 @@ use crate::batch::Batch;
 use crate::config::Config;
 use crate::config::limits::RECORD_OVERHEAD_BYTES;
 use crate::error::{EngineError, ExitCode, Stage};
+use crate::faults::{self, Point};
 use crate::kafka::{GroupConsumer, GroupEvent, Notice};
 use crate::progress::{Board, CommitToken};
 use crate::shutdown::{Reason, Shutdown};
@@ -202,6 +203,7 @@ impl Source {
             self.at_home.push(batch);
             return;
         }
+        faults::pass(Point::AfterRead);
         let records = batch.records.len();
         assert!(records <= self.config.limits.batch_records_max, "a batch holds what was asked for");
         if let Some(average) = tally.held_bytes.checked_div(records) {

@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod access;
+mod broken;
 mod crash;
 mod ends;
+mod engine_with_faults;
 mod hostile;
 mod letters;
 mod members;

@@ -10,8 +10,12 @@ use perf::topics::{Topics, wait_until};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+/// The binary under test.
+pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 
 /// How long anything may take that should take a moment. The machine may be busy.
 pub(crate) const WITHIN: Duration = Duration::from_secs(60);
@@ -174,16 +178,21 @@ impl Scene {
 
     /// `gristmill run` for these topics and this group, in an environment that has nothing else.
     pub(crate) fn run(&self) -> Spawn {
-        self.command(&["run"])
+        self.run_of(GRISTMILL)
+    }
+
+    /// The same of another build of it.
+    pub(crate) fn run_of(&self, engine: impl AsRef<Path>) -> Spawn {
+        self.command(engine, &["run"])
     }
 
     /// `gristmill run --until-end`.
     pub(crate) fn run_until_end(&self) -> Spawn {
-        self.command(&["run", "--until-end"])
+        self.command(GRISTMILL, &["run", "--until-end"])
     }
 
-    fn command(&self, args: &[&str]) -> Spawn {
-        Spawn::new(env!("CARGO_BIN_EXE_gristmill"))
+    fn command(&self, engine: impl AsRef<Path>, args: &[&str]) -> Spawn {
+        Spawn::new(engine)
             .args(args.iter().copied())
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.bootstrap)
             .env("KAFKA_INPUT_TOPIC", &self.input)

@@ -55,6 +55,33 @@ fn what_is_set_there_is_a_setting() {
     }
 }
 
+/// What could bring the feature `faults` into a release.
+fn released_faults(file: &str, text: &str) -> Vec<String> {
+    let is_default = |line: &str| file == "Cargo.toml" && line.starts_with("default = ");
+    let is_build = |line: &str| line.contains("--release") || file == "Dockerfile";
+    let lines = text.lines().filter(|line| line.contains("faults") || line.contains("--all-features"));
+    let wrong = lines.filter(|line| is_default(line) || is_build(line));
+    wrong.map(|line| format!("{file}: {line}")).collect()
+}
+
+#[test]
+fn no_release_has_faults() {
+    for file in ["Cargo.toml", "Dockerfile", ".ci/run", "perf/run"] {
+        assert_none(released_faults(file, &read(file)));
+    }
+    // Whoever asks for both is refused by the compiler.
+    let refusal = "#[cfg(all(feature = \"faults\", not(debug_assertions)))]\ncompile_error!(";
+    assert!(read("src/faults.rs").contains(refusal));
+    for (file, text) in [
+        ("Cargo.toml", "default = [\"faults\"]"),
+        ("Dockerfile", "RUN cargo build --features faults"),
+        (".ci/run", "cargo build --release --features faults"),
+        (".ci/run", "cargo build --release --all-features"),
+    ] {
+        assert_eq!(released_faults(file, text).len(), 1, "{file}: {text}");
+    }
+}
+
 #[test]
 fn no_file_names_a_machine_path() {
     let mut files = 0;
