@@ -72,12 +72,20 @@ impl Sources {
     /// # Errors
     /// Unreadable, or lines that are no assignments: each named by its number, never quoted, for it may hold a secret.
     pub fn read_env_file(&mut self, path: &Path) -> Result<(), Mistakes> {
-        let fault = |problem: String| Mistake::of("--env-file", format!("{}: {problem}", path.display()));
-        let alone = |problem| Mistakes { mistakes: vec![fault(problem)], warnings: Vec::new() };
+        let alone =
+            |problem| Mistakes { mistakes: vec![env_file_fault(path, problem)], warnings: Vec::new() };
         let bytes = std::fs::read(path).map_err(|error| alone(format!("cannot be read: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|_| alone("is not UTF-8".to_owned()))?;
-        let values = env_file::parse(&text).map_err(|problems| Mistakes {
-            mistakes: problems.into_iter().map(fault).collect(),
+        self.take_env_file(path, &text)
+    }
+
+    /// The same with the file's text at hand.
+    ///
+    /// # Errors
+    /// Lines that are no assignments.
+    pub fn take_env_file(&mut self, path: &Path, text: &str) -> Result<(), Mistakes> {
+        let values = env_file::parse(text).map_err(|problems| Mistakes {
+            mistakes: problems.into_iter().map(|problem| env_file_fault(path, problem)).collect(),
             warnings: Vec::new(),
         })?;
         self.file.extend(values);
@@ -137,6 +145,10 @@ impl Given<'_> {
             format!("got {} {}", quoted(self.value), self.origin)
         }
     }
+}
+
+fn env_file_fault(path: &Path, problem: String) -> Mistake {
+    Mistake::of("--env-file", format!("{}: {problem}", path.display()))
 }
 
 #[cfg(test)]

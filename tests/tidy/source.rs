@@ -40,7 +40,7 @@ pub(crate) fn read(path: &str) -> String {
 /// Every Rust file of the repository, in order.
 pub(crate) fn all() -> Vec<Source> {
     let mut paths = BTreeSet::new();
-    for folder in ["src", "tests", "benches", "perf/src", "perf/tests"] {
+    for folder in ["src", "tests", "benches", "perf/src", "perf/tests", "fuzz/fuzz_targets"] {
         collect(&root().join(folder), &mut paths);
     }
     assert!(paths.len() > 50, "the sources are found");
