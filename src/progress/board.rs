@@ -3,6 +3,9 @@
 //! One mutex covers the check of the epochs **and** the hand-over of a commit to the client: after [`Board::release`] has
 //! returned, no commit for that assignment can be handed over any more. No lock is held over a round trip.
 
+mod transaction;
+
+use self::transaction::RollBack;
 use super::{Committable, Epoch};
 use crate::faults::{self, Fault};
 use std::collections::BTreeMap;
@@ -26,6 +29,8 @@ struct State {
     flush: bool,
     /// The group takes no commit of ours any more: nobody waits for one.
     is_shut_out: bool,
+    /// Exactly once: how far the source is after a transaction that was rolled back.
+    roll_back: RollBack,
 }
 
 #[derive(Debug)]
@@ -121,16 +126,11 @@ impl Board {
         if state.in_flight.is_some() || state.is_shut_out {
             return false;
         }
-        let sent: Vec<Sent> = state
-            .partitions
-            .iter()
-            .filter(|(_, slot)| slot.is_uncommitted())
-            .map(|(&partition, slot)| Sent { partition, epoch: slot.epoch, next: slot.committable })
-            .collect();
+        let sent = state.to_send();
         if sent.is_empty() {
             return false;
         }
-        let plan = CommitPlan { offsets: sent.iter().map(|sent| (sent.partition, sent.next)).collect() };
+        let plan = CommitPlan::of(&sent);
         if !enqueue(&plan) {
             return false;
         }
@@ -212,7 +212,23 @@ impl Board {
     }
 }
 
+impl CommitPlan {
+    fn of(sent: &[Sent]) -> Self {
+        Self { offsets: sent.iter().map(|sent| (sent.partition, sent.next)).collect() }
+    }
+}
+
 impl State {
+    fn to_send(&self) -> Vec<Sent> {
+        let uncommitted = self.partitions.iter().filter(|(_, slot)| slot.is_uncommitted());
+        let sent = uncommitted.map(|(&partition, slot)| Sent {
+            partition,
+            epoch: slot.epoch,
+            next: slot.committable,
+        });
+        sent.collect()
+    }
+
     fn uncommitted(&self, of: impl Fn(i32) -> bool) -> bool {
         self.in_flight.is_some()
             || self.partitions.iter().any(|(&partition, slot)| of(partition) && slot.is_uncommitted())
