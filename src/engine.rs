@@ -19,7 +19,7 @@ use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::{CommitReplies, GroupConsumer, Producer, Records, WakeFn};
 use crate::progress::Board;
 use crate::shutdown::Shutdown;
-use crate::sink::{Sink, SinkEnds, SourceLane};
+use crate::sink::{Producing, Renewal, Sink, SinkEnds, SourceLane, TargetTopics, Transactor};
 use crate::source::{RateLimit, Source, SourceEnds, UntilEnd};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::HttpServer;
@@ -39,6 +39,8 @@ pub struct Engine {
     sources: Vec<JoinHandle<bool>>,
     transform: JoinHandle<()>,
     sink: JoinHandle<()>,
+    /// With exactly-once.
+    transactions: Option<JoinHandle<()>>,
     housekeeping: Housekeeping,
     http: Option<HttpServer>,
     started: Instant,
@@ -61,7 +63,8 @@ impl Engine {
         };
 
         let (wake, woken) = bounded(1);
-        let producer = producer(&config, &targets, wake_fn(&wake))?;
+        let renewal = renewal(&config, targets, &wake);
+        let producing = Producing { producer: renewal()?, renewal, targets };
         let mut consumers = Vec::with_capacity(sources);
         for thread in 0..sources {
             consumers.push(GroupConsumer::join(&config, thread)?);
@@ -94,7 +97,8 @@ impl Engine {
         }
         drop(filled_in);
         let transform = wired.transform(filled, processed_in)?;
-        let sink = wired.sink(producer, targets, SinkEnds { processed, woken }, lanes)?;
+        let ends = SinkEnds { processed, woken, wake: wired.wake.clone() };
+        let (sink, transactions) = wired.sink(producing, ends, lanes)?;
         let housekeeping = Housekeeping::start(&wired, consumers.swap_remove(0), boards)?;
         let Wired { shutdown, metrics, .. } = wired;
         Ok(Engine {
@@ -103,6 +107,7 @@ impl Engine {
             sources: threads,
             transform,
             sink,
+            transactions,
             housekeeping,
             http,
             started: Instant::now(),
@@ -135,6 +140,7 @@ impl Engine {
         if drained {
             drop(self.transform.join());
             drop(self.sink.join());
+            drop(self.transactions.map(JoinHandle::join));
             self.housekeeping.stop();
         }
         if let Some(http) = self.http {
@@ -211,23 +217,25 @@ impl Wired {
         spawn("transform", &self.shutdown, move || stage.run())
     }
 
+    /// The sink, and with exactly-once the thread of its transactions.
     fn sink(
         &self,
-        producer: Producer,
-        targets: [(i32, usize); 2],
+        producing: Producing,
         ends: SinkEnds,
         lanes: Vec<SourceLane>,
-    ) -> Result<JoinHandle<()>, EngineError> {
-        let sink = Sink::new(
+    ) -> Result<(JoinHandle<()>, Option<JoinHandle<()>>), EngineError> {
+        let (sink, transactor) = Sink::new(
             self.config.clone(),
             self.plan.name(),
-            (producer, targets),
+            producing,
             ends,
             lanes,
             self.shutdown.clone(),
             (self.metrics.clone(), self.health.clone()),
         );
-        spawn("sink", &self.shutdown, move || sink.run())
+        let run = |transactor: Transactor| spawn("transactions", &self.shutdown, move || transactor.run());
+        let transactions = transactor.map(run).transpose()?;
+        Ok((spawn("sink", &self.shutdown, move || sink.run())?, transactions))
     }
 }
 
@@ -292,7 +300,7 @@ impl Housekeeping {
 
 /// The start line: what is in force, so that nobody has to guess it from defaults.
 fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Option<std::net::SocketAddr>) {
-    let Config { kafka, topics, group, pipeline, limits, .. } = config;
+    let Config { kafka, topics, group, delivery, pipeline, limits, .. } = config;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         contract = plan.name(),
@@ -303,6 +311,7 @@ fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Op
         dead_letter = topics.dead_letter,
         dead_letter_message_bytes_max = targets[1].1,
         group = group.id,
+        delivery = delivery.as_str(),
         instance = group.instance_id,
         source_threads = pipeline.source_threads,
         worker_threads = pipeline.worker_threads,
@@ -322,6 +331,12 @@ fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Op
         http = http.map(|addr| addr.to_string()),
         "starting"
     );
+}
+
+/// Makes producers: the first, and further ones where a transaction failed.
+fn renewal(config: &Arc<Config>, targets: TargetTopics, wake: &Sender<()>) -> Renewal {
+    let (config, wake) = (config.clone(), wake.clone());
+    Box::new(move || producer(&config, &targets, wake_fn(&wake)))
 }
 
 fn producer(config: &Config, targets: &[(i32, usize); 2], wake: WakeFn) -> Result<Producer, EngineError> {

@@ -47,6 +47,9 @@
 //!   partition that somebody else owns by now.
 //! - **Drain is "all batches are home, and the last commit is answered"**: the same statement when partitions are asked back, at the
 //!   end of the process, and in tests. It has one deadline; past it the rest is abandoned, to be read again.
+//! - **With exactly-once, one transaction holds the work of all sources**: what is produced and, at its end, their offsets. What goes
+//!   wrong in it rolls it back as a whole; every epoch is fenced, and the sources read again from the group's offsets. Nothing counts
+//!   as settled before it is committed.
 //! - **Three kinds of failure, three fates.** A refused event becomes a dead letter. What may pass is waited for in its stage.
 //!   What cannot is an [`error::EngineError`] with its exit code, after a drain. A bug in one record is that record's dead
 //!   letter (`internal`); any other stops the process with nothing unsettled committed.

@@ -46,6 +46,8 @@ pub enum Grant<'a> {
     ReadGroup(&'a str),
     /// Look at a group's offsets.
     DescribeGroup(&'a str),
+    /// Produce in transactions with this id.
+    WriteTransactionalId(&'a str),
 }
 
 impl Secure {
@@ -187,6 +189,9 @@ impl<'a> Grant<'a> {
             }
             Grant::DescribeGroup(name) => {
                 (Resource::RD_KAFKA_RESOURCE_GROUP, name, Operation::RD_KAFKA_ACL_OPERATION_DESCRIBE)
+            }
+            Grant::WriteTransactionalId(id) => {
+                (Resource::RD_KAFKA_RESOURCE_TRANSACTIONAL_ID, id, Operation::RD_KAFKA_ACL_OPERATION_WRITE)
             }
         }
     }

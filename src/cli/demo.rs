@@ -73,6 +73,8 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
     for (variable, topic) in TOPIC_NAMES.into_iter().zip(["events", "events.checked", "events.dead"]) {
         sources.set_flag(variable, topic.to_owned());
     }
+    // A mock cluster knows no transactions.
+    sources.set_flag("GRISTMILL_DELIVERY", "at-least-once".to_owned());
     be_quiet(&mut sources);
     let mut resolver = Resolver::new(&sources, properties::judge);
     let config = resolver.config(std::io::stderr().is_terminal());

@@ -1,5 +1,6 @@
 //! What the engine will do: every value validated, every limit derived. Nothing here knows how it was typed.
 
+mod delivery;
 mod env_file;
 pub mod limits;
 pub mod mistakes;
@@ -11,6 +12,7 @@ pub mod settings;
 pub mod sources;
 pub mod values;
 
+pub use delivery::Delivery;
 pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes};
 pub use resolve::Resolver;
@@ -31,6 +33,8 @@ pub struct Config {
     pub topics: Topics,
     /// The consumer group.
     pub group: Group,
+    /// What is promised of each record.
+    pub delivery: Delivery,
     /// Threads, batches, time limits.
     pub pipeline: Pipeline,
     /// What may be held in memory at once, derived from one number.

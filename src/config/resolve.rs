@@ -29,7 +29,7 @@ pub struct Resolver<'a> {
 const COMMIT_PACE: Duration = Duration::from_millis(20);
 
 /// With `KAFKA_ENABLE_AUTO_COMMIT=true`: the period of the Kafka clients' own auto-commit.
-const AUTO_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const AUTO_COMMIT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// `queued.max.messages.kbytes` ends at 2 GiB, which is an eighth of the limit.
 const MEMORY_LIMIT_MAX: usize = 8 << 30;
@@ -46,10 +46,12 @@ impl<'a> Resolver<'a> {
     /// The whole configuration. `terminal`: whether standard error is one.
     pub fn config(&mut self, terminal: bool) -> Config {
         let pipeline = self.pipeline();
+        let (kafka, topics, group) = (self.kafka(), self.topics(), self.group());
         Config {
-            kafka: self.kafka(),
-            topics: self.topics(),
-            group: self.group(),
+            kafka,
+            topics,
+            delivery: self.delivery(&group),
+            group,
             limits: self.limits(pipeline.source_threads),
             pipeline,
             contract: self.contract(),
@@ -171,7 +173,6 @@ impl<'a> Resolver<'a> {
     fn pipeline(&mut self) -> Pipeline {
         // One core is left to the threads that read and write: on two cores a second worker cost 4 % more CPU a record.
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
-        let _: &str = self.get("GRISTMILL_DELIVERY", word(GUARANTEES));
         Pipeline {
             source_threads: self.get("GRISTMILL_SOURCE_THREADS", integer(1, 64)) as usize,
             worker_threads: self
@@ -257,12 +258,6 @@ impl<'a> Resolver<'a> {
                 let problem = format!("{}; not available yet, {way_out}", given.shown(setting.secret));
                 self.mistake(Mistake::about(&[setting.variable], problem));
             }
-        }
-        let delivery =
-            self.sources.find("GRISTMILL_DELIVERY").filter(|_| command.reads(setting("GRISTMILL_DELIVERY")));
-        if let Some(given) = delivery.filter(|given| given.value.eq_ignore_ascii_case(EXACTLY_ONCE)) {
-            let problem = format!("{}; not available yet, only at-least-once is taken", given.shown(false));
-            self.mistake(Mistake::about(&["GRISTMILL_DELIVERY"], problem));
         }
     }
 
@@ -365,10 +360,6 @@ fn new_topic(text: &str) -> Parsed<NewTopic> {
     let topic = NewTopic { name, partitions: count(100_000)?, replication: count(1_000)? };
     if parts.next().is_some() { Err(takes()) } else { Ok(topic) }
 }
-
-const EXACTLY_ONCE: &str = "exactly-once";
-
-const GUARANTEES: &[(&str, &str)] = &[("at-least-once", "at-least-once"), (EXACTLY_ONCE, EXACTLY_ONCE)];
 
 const OFFSET_RESETS: &[(&str, OffsetReset)] =
     &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest), ("none", OffsetReset::None)];

@@ -1,6 +1,7 @@
 //! What the resolver makes of what was typed, and what it says of mistakes.
 
 use super::*;
+use crate::config::Delivery;
 use crate::config::properties::PropertyFault;
 use std::io::Write;
 
@@ -93,13 +94,9 @@ fn host_and_port_stand_in_for_servers() {
 
 #[test]
 fn what_is_not_there_yet_says_so() {
-    for (name, value) in [
-        ("GRISTMILL_DELIVERY", "exactly-once"),
-        ("GRISTMILL_TRANSACTION_INTERVAL", "200ms"),
-        ("GRISTMILL_DLQ_LIMIT", "50%/10000"),
-        ("LOGGING_SERVICE", "elk"),
-        ("LOG_FILE_PATH", "/tmp/x"),
-    ] {
+    for (name, value) in
+        [("GRISTMILL_DLQ_LIMIT", "50%/10000"), ("LOGGING_SERVICE", "elk"), ("LOG_FILE_PATH", "/tmp/x")]
+    {
         let error = resolve(&[(name, value)]).expect_err(name);
         assert_eq!(error.mistakes.len(), 1, "{error}");
         assert!(error.to_string().contains("not available yet"), "{error}");
@@ -228,4 +225,24 @@ fn the_http_address_is_an_address_or_off() {
         assert!(address(wrong).is_err(), "{wrong}");
     }
     assert!(address("9090").is_err());
+}
+
+#[test]
+fn exactly_once_takes_an_instance_id_and_no_interval_commits() {
+    let exactly = ("GRISTMILL_DELIVERY", "Exactly-Once");
+    let (config, _) =
+        resolve(&[exactly, ("GRISTMILL_INSTANCE_ID", "mill-0"), ("KAFKA_CONSUMER_GROUP", "logins")])
+            .expect("all that it takes");
+    let interval = Duration::from_millis(200);
+    let transactional_id = "gristmill-logins-mill-0".to_owned();
+    assert_eq!(config.delivery, Delivery::ExactlyOnce { transactional_id, interval });
+    assert_eq!(resolve(&[]).expect("the default").0.delivery, Delivery::AtLeastOnce);
+    assert!(mistakes(&[exactly]).contains("GRISTMILL_INSTANCE_ID (--instance-id): required"));
+    let auto = mistakes(&[exactly, ("GRISTMILL_INSTANCE_ID", "a"), ("KAFKA_ENABLE_AUTO_COMMIT", "true")]);
+    assert!(auto.contains("KAFKA_ENABLE_AUTO_COMMIT") && auto.contains("leave it false"), "{auto}");
+    let once = mistakes(&[exactly, ("GRISTMILL_INSTANCE_ID", "a b")]);
+    assert!(once.contains("got \"a b\"") && !once.contains("required"), "{once}");
+    assert!(
+        mistakes(&[("GRISTMILL_TRANSACTION_INTERVAL", "11s")]).contains("GRISTMILL_TRANSACTION_INTERVAL")
+    );
 }

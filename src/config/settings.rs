@@ -101,12 +101,13 @@ impl Command {
 pub const TOPIC_NAMES: [&str; 3] = ["KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC", "KAFKA_DLQ_TOPIC"];
 
 /// What makes no sense for a cluster that lives in the demo's own process, or for an account that knows the built-in contract.
-const DEMO_KNOWS_BETTER: [&str; 5] = [
+const DEMO_KNOWS_BETTER: [&str; 6] = [
     "GRISTMILL_CONTRACT",
     "GRISTMILL_INSTANCE_ID",
     "GRISTMILL_CONNECT_TIMEOUT",
     "GRISTMILL_ALLOW_INSECURE",
     "GRISTMILL_DELIVERY",
+    "GRISTMILL_TRANSACTION_INTERVAL",
 ];
 
 /// The setting of a variable.

@@ -151,6 +151,39 @@ impl Code {
         self.is(Native::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) || self.is(Native::RD_KAFKA_RESP_ERR__FATAL)
     }
 
+    /// A newer producer has our transactional id, or the broker gave our transaction up because it was open for too long.
+    pub fn is_fenced(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR__FENCED)
+            || self.is(Native::RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
+            || self.is(Native::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH)
+    }
+
+    /// The client only says in which state it is, not why.
+    pub fn is_state(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR__STATE)
+    }
+
+    /// We may not use the transactional id.
+    pub fn is_transactional_id_refused(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+    }
+
+    /// The brokers take no transaction that may be open for so long.
+    pub fn is_transaction_timeout_refused(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
+    }
+
+    /// The broker named another record of the batch as the one that it refuses.
+    pub fn is_for_another_record(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR__INVALID_DIFFERENT_RECORD)
+    }
+
+    /// The batch as a whole was too large: no record of it is named.
+    pub fn is_batch_too_large(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            || self.is(Native::RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE)
+    }
+
     /// Data that the client cannot read and would skip.
     pub fn is_data_damage(self) -> bool {
         self.is(Native::RD_KAFKA_RESP_ERR__BAD_MSG)
@@ -173,6 +206,7 @@ impl Code {
                     | Native::RD_KAFKA_RESP_ERR__RESOLVE
                     | Native::RD_KAFKA_RESP_ERR__TIMED_OUT
                     | Native::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE
+                    | Native::RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
                     | Native::RD_KAFKA_RESP_ERR__WAIT_COORD
                     | Native::RD_KAFKA_RESP_ERR__WAIT_CACHE
                     | Native::RD_KAFKA_RESP_ERR__RETRY

@@ -13,6 +13,7 @@ mod producer;
 pub mod properties;
 pub mod reader;
 mod rebalance;
+mod transactions;
 mod wake;
 
 pub use code::{ClientError, Code, Delivery, GroupRefusal};
@@ -22,4 +23,5 @@ pub use headers::{Headers, HeadersRef};
 pub use message::{RecordSize, Records};
 pub use producer::{Outgoing, Producer, Report, SendError};
 pub use rebalance::GroupEvent;
+pub use transactions::{Membership, TRANSACTION_TIMEOUT, TransactionError, Transactions};
 pub use wake::WakeFn;

@@ -7,14 +7,16 @@ use super::code::{ClientError, Code};
 use super::context::forward;
 use super::headers::Headers;
 use super::properties;
+use super::transactions::{TRANSACTION_TIMEOUT, Transactions};
 use super::wake::{QueueWake, WakeFn};
-use crate::config::{Config, Kafka};
+use crate::config::{Config, Delivery, Kafka};
 use crate::error::{EngineError, ExitCode, Stage};
 use rdkafka::bindings as sys;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A record on its way out. `None` as partition lets the client place it by its key, as the Java clients do (murmur2).
@@ -57,15 +59,37 @@ pub struct Report {
 
 /// The producing client.
 pub struct Producer {
-    client: NonNull<sys::rd_kafka_t>,
+    client: Arc<Handle>,
     queue: NonNull<sys::rd_kafka_queue_t>,
     topics: Vec<NonNull<sys::rd_kafka_topic_t>>,
     wake: Option<QueueWake>,
     reported: Vec<*const sys::rd_kafka_message_t>,
+    was_disturbed: bool,
 }
 
 // SAFETY: the client is thread-safe; the scratch vector holds no pointers between calls.
 unsafe impl Send for Producer {}
+
+/// The client itself, which whoever ends its transactions shares.
+pub(super) struct Handle(NonNull<sys::rd_kafka_t>);
+
+// SAFETY: the client is thread-safe.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_t {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // SAFETY: the last reference to the client; the producer gave its topics and its queue back before it let go of it.
+        unsafe { sys::rd_kafka_destroy(self.0.as_ptr()) };
+    }
+}
 
 impl Producer {
     /// A producer for these topics. `wake` runs when reports are there.
@@ -101,6 +125,7 @@ impl Producer {
             // SAFETY: the client wrote a C string into the buffer.
             return Err(failed(&unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy()));
         };
+        let client = Arc::new(Handle(client));
         // SAFETY: the client is valid; its main queue takes the log lines too; the reference is given back in `drop`.
         let queue = unsafe {
             let queue = sys::rd_kafka_queue_get_main(client.as_ptr());
@@ -109,7 +134,8 @@ impl Producer {
         };
         // SAFETY: the queue lives until `drop`, which ends the registration first.
         let wake = Some(unsafe { QueueWake::new(queue.as_ptr(), wake) });
-        let mut producer = Self { client, queue, topics: Vec::new(), wake, reported: Vec::new() };
+        let mut producer =
+            Self { client, queue, topics: Vec::new(), wake, reported: Vec::new(), was_disturbed: false };
         for topic in topics {
             producer.open(topic).map_err(|error| failed(&error))?;
         }
@@ -227,6 +253,17 @@ impl Producer {
         unsafe { ClientError::fatal_of(self.client.as_ptr()) }
     }
 
+    /// The transactions of this client. It has some only where the configuration is exactly-once.
+    pub fn transactions(&self) -> Transactions {
+        Transactions::new(self.client.clone())
+    }
+
+    /// Whether, since this was last asked, a request may have been left without an answer: a connection that was up broke, or
+    /// somebody did not answer in time.
+    pub fn take_disturbed(&mut self) -> bool {
+        std::mem::take(&mut self.was_disturbed)
+    }
+
     fn open(&mut self, topic: &str) -> Result<(), String> {
         let name = CString::new(topic).map_err(|_| "a topic's name holds a NUL".to_owned())?;
         // SAFETY: client and name are valid; without a configuration the client's own is used.
@@ -256,7 +293,7 @@ impl Producer {
         self.reported.clear();
     }
 
-    fn serve_error(&self, event: *mut sys::rd_kafka_event_t) -> Result<(), ClientError> {
+    fn serve_error(&mut self, event: *mut sys::rd_kafka_event_t) -> Result<(), ClientError> {
         // SAFETY: the event is valid and an error; its text lives as long as it.
         let (code, text) = unsafe {
             let text = sys::rd_kafka_event_error_string(event);
@@ -269,6 +306,8 @@ impl Producer {
         };
         if !code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL) {
             tracing::warn!(target: "librdkafka", error = %code, reason = text, "producer");
+            // A connection that could not be made carried nothing.
+            self.was_disturbed |= code.is_transient() && !text.contains("in state CONNECT");
             return Ok(());
         }
         Err(self.fatal_error().unwrap_or(ClientError { code, text }))
@@ -279,15 +318,14 @@ impl Drop for Producer {
     /// Whatever is still queued is lost here: flush first.
     fn drop(&mut self) {
         self.wake = None;
-        // SAFETY: topic handles and queue reference are given back once each, then the client, as its documentation asks. A
-        // purge makes the end quick.
+        // SAFETY: topic handles and queue reference are given back once each, then (by its handle) the client, as its documentation
+        // asks. A purge makes the end quick.
         unsafe {
             sys::rd_kafka_purge(self.client.as_ptr(), PURGE_QUEUE_AND_INFLIGHT);
             for topic in self.topics.drain(..) {
                 sys::rd_kafka_topic_destroy(topic.as_ptr());
             }
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
-            sys::rd_kafka_destroy(self.client.as_ptr());
         }
     }
 }
@@ -330,11 +368,25 @@ fn client_config(config: &Config, record_bytes_max: usize, batch_bytes_max: usiz
         .set("queue.buffering.max.messages", config.limits.producer_queue_records.to_string())
         .set("queue.buffering.max.kbytes", (config.limits.producer_queue_bytes / 1024).max(1).to_string())
         .set("log.queue", "true");
+    if let Delivery::ExactlyOnce { transactional_id, .. } = &config.delivery {
+        // A record that is not delivered while its transaction lives never will be: the transaction is rolled back then.
+        client
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+            .set("message.timeout.ms", MESSAGE_TIMEOUT.as_millis().to_string())
+            .set(
+                "socket.timeout.ms",
+                config.kafka.socket_timeout.min(MESSAGE_TIMEOUT).as_millis().to_string(),
+            );
+    }
     for (name, value) in producer_properties {
         client.set(name, value);
     }
     client
 }
+
+/// In a transaction: so much below its own time limit that there is time left to end it.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `RD_KAFKA_PARTITION_UA`: the client's partitioner decides.
 const PARTITION_BY_KEY: i32 = -1;

@@ -1,8 +1,9 @@
 //! Tells the broker how far a source is: one commit in flight, the newest wins.
 
-use crate::error::{EngineError, ExitCode, Stage};
+use super::failures;
+use crate::error::EngineError;
 use crate::faults::{self, Point};
-use crate::kafka::{Code, CommitReplies, GroupConsumer, GroupRefusal};
+use crate::kafka::{Code, CommitReplies, GroupConsumer};
 use crate::progress::{Answer, Board};
 use crate::telemetry::metrics::{CommitResult, Metrics};
 use std::sync::Arc;
@@ -100,23 +101,7 @@ impl<C: Coordinator> Committer<C> {
         }
         self.board.answered(Answer::Failed);
         self.on_failure(code, now, metrics);
-        match code.group_refusal() {
-            Some(GroupRefusal::Group) => Err(EngineError::new(
-                Stage::Sink,
-                ExitCode::Refused,
-                format!(
-                    "not allowed to commit offsets of group \"{group}\": grant READ on the group to this user ({code})"
-                ),
-            )),
-            Some(GroupRefusal::Topic) => Err(EngineError::new(
-                Stage::Sink,
-                ExitCode::Refused,
-                format!(
-                    "not allowed to commit offsets of the input topic: grant READ on the topic to this user ({code})"
-                ),
-            )),
-            _ => Ok(()),
-        }
+        failures::commit(group, code).map_or(Ok(()), Err)
     }
 
     fn on_failure(&mut self, code: Code, now: Instant, metrics: &Metrics) {

@@ -90,8 +90,38 @@ impl Deliveries {
         }
     }
 
+    /// Nothing of what is in flight will be committed, and no report of it will come.
+    pub(super) fn give_up(&mut self) {
+        for in_flight in self.slots.iter_mut().flatten() {
+            in_flight.is_lost = true;
+            in_flight.pending = 0;
+        }
+    }
+
+    /// Rows handed over whose fate is open.
+    pub(super) fn pending(&self) -> usize {
+        self.slots.iter().flatten().map(|in_flight| in_flight.pending).sum()
+    }
+
+    /// Whether a batch is handed over, or in part.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.slots.iter().flatten().any(|in_flight| in_flight.is_handed_over || in_flight.next_row > 0)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.slots.iter().all(Option::is_none)
+    }
+}
+
+/// The batch's time stamps in runs.
+pub(super) fn end_to_end(batch: &Batch, runs: &mut Vec<(i64, u64)>) {
+    runs.clear();
+    for row in 0..batch.records.len() {
+        let timestamp_ms = batch.records.timestamp_ms(row);
+        match runs.last_mut() {
+            Some((last, count)) if *last == timestamp_ms => *count += 1,
+            _ => runs.push((timestamp_ms, 1)),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::outbox::DEAD_LETTER;
 use super::stage::Sink;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::{EngineError, ExitCode, Stage};
-use crate::kafka::{ClientError, Code, Delivery};
+use crate::kafka::{ClientError, Code, Delivery, GroupRefusal, TRANSACTION_TIMEOUT, TransactionError};
 
 impl Sink {
     /// A record cannot be delivered to `topic`. A client that has failed for good says no more than that of each record, and why once.
@@ -70,4 +70,74 @@ pub(super) fn fatal(config: &Config, ClientError { code, text }: &ClientError) -
         ),
     };
     EngineError::new(Stage::Sink, exit, message)
+}
+
+/// The group takes no commit of ours.
+pub(super) fn commit(group: &str, code: Code) -> Option<EngineError> {
+    let (exit, message) = match code.group_refusal()? {
+        GroupRefusal::Group => (
+            ExitCode::Refused,
+            format!(
+                "not allowed to commit offsets of group \"{group}\": grant READ on the group to this user ({code})"
+            ),
+        ),
+        GroupRefusal::Topic => (
+            ExitCode::Refused,
+            format!(
+                "not allowed to commit offsets of the input topic: grant READ on the topic to this user ({code})"
+            ),
+        ),
+        GroupRefusal::MissingTopic | GroupRefusal::Strategy | GroupRefusal::Instance => return None,
+    };
+    Some(EngineError::new(Stage::Sink, exit, message))
+}
+
+/// A record that was not delivered, as an error of its transaction.
+pub(super) fn undelivered(code: Code) -> TransactionError {
+    let text = "a record was not delivered".to_owned();
+    TransactionError { error: ClientError { code, text }, is_retriable: false }
+}
+
+/// What no new transaction gets over.
+pub(super) fn transaction(config: &Config, error: &ClientError) -> Option<EngineError> {
+    let ClientError { code, text } = error;
+    let config::Delivery::ExactlyOnce { transactional_id, .. } = &config.delivery else { return None };
+    let (exit, message) = if code.is_fenced() {
+        (
+            ExitCode::Config,
+            format!(
+                "another live process has taken over the transactional id \"{transactional_id}\": give each process a GRISTMILL_INSTANCE_ID of \
+                 its own; the transaction that was open is rolled back ({code}: {text})"
+            ),
+        )
+    } else if code.group_refusal() == Some(GroupRefusal::Instance) {
+        (
+            ExitCode::Config,
+            format!(
+                "another live process joined group \"{}\" with the same GRISTMILL_INSTANCE_ID: give each process an id of its own ({code})",
+                config.group.id
+            ),
+        )
+    } else if code.is_transactional_id_refused() {
+        (
+            ExitCode::Refused,
+            format!(
+                "not allowed to use the transactional id \"{transactional_id}\": grant WRITE and DESCRIBE on it to this user ({code}: {text})"
+            ),
+        )
+    } else if code.is_transaction_timeout_refused() {
+        (
+            ExitCode::Config,
+            format!(
+                "the brokers' transaction.max.timeout.ms is below the {} ms that a transaction may take here: raise it ({code})",
+                TRANSACTION_TIMEOUT.as_millis()
+            ),
+        )
+    } else {
+        match code.delivery() {
+            Delivery::NotAllowed => return Some(fatal(config, error)),
+            _ => return commit(&config.group.id, *code),
+        }
+    };
+    Some(EngineError::new(Stage::Sink, exit, message))
 }

@@ -3,14 +3,20 @@
 
 #[cfg(feature = "faults")]
 mod broken;
+mod commits;
 mod committer;
+mod contents;
 mod dead_letter;
 mod delivery;
 mod failures;
 mod outbox;
+mod poison;
 mod repair;
+mod search;
 mod sequencer;
 mod stage;
+mod transaction;
+mod transactor;
 mod wire;
 
 /// For `tests/simulation/` alone.
@@ -19,4 +25,6 @@ pub use committer::{Committer, Coordinator};
 /// For `benches/` and `tests/simulation/` alone.
 #[doc(hidden)]
 pub use sequencer::Sequencer;
-pub use stage::{Sink, SinkEnds, SourceLane, TargetTopics};
+pub use stage::{Producing, Sink, SinkEnds, SourceLane, TargetTopics};
+pub use transaction::Renewal;
+pub use transactor::Transactor;

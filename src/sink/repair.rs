@@ -91,6 +91,11 @@ impl Patient {
     }
 }
 
+/// Why an output becomes a dead letter after all.
+pub(super) fn refused_by_broker() -> Rejection {
+    Rejection::of_event(Reason::DeliveryFailed, "refused by the output topic's broker")
+}
+
 impl Sink {
     pub(super) fn on_refused(&mut self, slot: usize, row: usize, code: Code) {
         let alone = self.repairs.take_active(slot, row);
@@ -127,10 +132,7 @@ impl Sink {
         let outcome = &mut in_flight.batch.outcomes[patient.row];
         let again = Patient { attempts: 0, sent: None, ..patient };
         if !matches!(outcome, Outcome::DeadLetter(_)) {
-            *outcome = Outcome::DeadLetter(Rejection::of_event(
-                Reason::DeliveryFailed,
-                "refused by the output topic's broker",
-            ));
+            *outcome = Outcome::DeadLetter(refused_by_broker());
             self.repairs.put_first(again);
         } else if patient.form != Form::Stub {
             self.repairs.put_first(Patient { form: Form::Stub, ..again });

@@ -1,16 +1,21 @@
 //! The sink's loop.
 
+use super::commits::Commits;
 use super::committer::Committer;
 use super::dead_letter::Dresser;
-use super::delivery::{Deliveries, untag};
+use super::delivery::{Deliveries, end_to_end, untag};
 use super::outbox::{DEAD_LETTER, Form, OUTPUT, Outbox, Target};
 use super::repair::Repairs;
 use super::sequencer::Sequencer;
+use super::transaction::{Renewal, Transaction};
+use super::transactor::{Transactor, Trouble};
 use crate::batch::{Batch, Outcome};
-use crate::config::Config;
+use crate::config::{Config, Delivery};
 use crate::error::EngineError;
 use crate::faults::{self, Fault, Point};
-use crate::kafka::{ClientError, Code, CommitReplies, GroupConsumer, Producer, Report, SendError};
+use crate::kafka::{
+    ClientError, Code, CommitReplies, GroupConsumer, Producer, Report, SendError, TransactionError,
+};
 use crate::progress::{Board, Ledger};
 use crate::shutdown::Shutdown;
 use crate::telemetry::health::{Health, LoopId};
@@ -26,6 +31,18 @@ pub struct SinkEnds {
     pub processed: Receiver<Box<Batch>>,
     /// Signalled when delivery reports or answers to commits are there.
     pub woken: Receiver<()>,
+    /// The other side of it.
+    pub wake: Sender<()>,
+}
+
+/// What the sink produces with.
+pub struct Producing {
+    /// The first producer.
+    pub producer: Producer,
+    /// Makes further ones.
+    pub renewal: Renewal,
+    /// Where they write to.
+    pub targets: TargetTopics,
 }
 
 /// One source, as the sink sees it.
@@ -48,12 +65,13 @@ pub struct Sink {
     pub(super) config: Arc<Config>,
     ends: SinkEnds,
     pub(super) lanes: Vec<Lane>,
+    pub(super) commits: Commits,
     pub(super) outbox: Outbox,
     pub(super) deliveries: Deliveries,
     /// Batches in their order, not yet handed over whole.
-    ready: VecDeque<usize>,
+    pub(super) ready: VecDeque<usize>,
     pub(super) repairs: Repairs,
-    shutdown: Arc<Shutdown>,
+    pub(super) shutdown: Arc<Shutdown>,
     pub(super) metrics: Arc<Metrics>,
     health: Arc<Health>,
     heartbeat: LoopId,
@@ -67,10 +85,10 @@ pub struct Sink {
 }
 
 pub(super) struct Lane {
+    pub(super) consumer: Arc<GroupConsumer>,
+    pub(super) board: Arc<Board>,
     sequencer: Sequencer<Box<Batch>>,
     pub(super) ledger: Ledger,
-    pub(super) board: Arc<Board>,
-    committer: Committer,
     home: Sender<Box<Batch>>,
 }
 
@@ -78,33 +96,47 @@ pub(super) struct Lane {
 const TURN_PERIOD: Duration = Duration::from_millis(100);
 
 impl Sink {
-    /// A sink for these sources.
+    /// A sink for these sources; with exactly-once, the transactor that must run beside it.
     pub fn new(
         config: Arc<Config>,
         contract: &str,
-        (producer, targets): (Producer, TargetTopics),
+        Producing { producer, renewal, targets }: Producing,
         ends: SinkEnds,
         lanes: Vec<SourceLane>,
         shutdown: Arc<Shutdown>,
         (metrics, health): (Arc<Metrics>, Arc<Health>),
-    ) -> Self {
+    ) -> (Self, Option<Transactor>) {
         let dresser =
             Dresser::new(config.dead_letters.clone(), contract, &config.topics.input, &config.group.id);
         let targets = targets.map(|(partitions, message_bytes_max)| Target {
             partitions: partitions.max(1),
             message_bytes_max,
         });
-        let (interval, now) = (config.group.commit_interval, Instant::now());
         let deliveries = Deliveries::new(lanes.len(), config.limits.batches_per_source);
-        let lanes = lanes.into_iter().map(|lane| Lane {
-            sequencer: Sequencer::default(),
-            ledger: Ledger::default(),
-            committer: Committer::new((lane.consumer, lane.replies), lane.board.clone(), interval, now),
-            board: lane.board,
-            home: lane.home,
-        });
-        Self {
-            lanes: lanes.collect(),
+        let (interval, now) = (config.group.commit_interval, Instant::now());
+        let (mut own, mut committers) = (Vec::with_capacity(lanes.len()), Vec::with_capacity(lanes.len()));
+        for SourceLane { consumer, board, replies, home } in lanes {
+            committers.push(Committer::new((consumer.clone(), replies), board.clone(), interval, now));
+            own.push(Lane {
+                consumer,
+                board,
+                sequencer: Sequencer::default(),
+                ledger: Ledger::default(),
+                home,
+            });
+        }
+        let (commits, transactor) = match &config.delivery {
+            Delivery::AtLeastOnce => (Commits::Alone(committers), None),
+            Delivery::ExactlyOnce { interval, .. } => {
+                let clients = (producer.transactions(), renewal);
+                let (transaction, transactor) =
+                    Transaction::new(*interval, own.len(), clients, ends.wake.clone(), shutdown.clone());
+                (Commits::Together(Box::new(transaction)), Some(transactor))
+            }
+        };
+        let sink = Self {
+            lanes: own,
+            commits,
             outbox: Outbox { producer, dresser, targets },
             deliveries,
             ready: VecDeque::new(),
@@ -120,16 +152,18 @@ impl Sink {
             shutdown,
             metrics,
             health,
-        }
+        };
+        (sink, transactor)
     }
 
     /// Runs until the input has ended and everything is settled or abandoned.
     pub fn run(mut self) {
         let mut is_input_open = true;
-        while is_input_open || !self.deliveries.is_empty() {
+        while is_input_open || !self.deliveries.is_empty() || self.commits.is_busy() {
             self.health.tick(self.heartbeat);
             is_input_open &= self.wait();
             self.serve_reports();
+            self.take_answer();
             self.repair();
             self.produce();
             self.settle();
@@ -137,7 +171,7 @@ impl Sink {
         }
         let flushed = self.outbox.producer.flush(Duration::from_secs(1), |_| {});
         assert!(
-            self.has_failed || matches!(flushed, Ok(true)),
+            self.has_failed || self.commits.is_over() || matches!(flushed, Ok(true)),
             "everything was reported, so nothing is queued"
         );
         self.health.loop_ended(self.heartbeat);
@@ -145,8 +179,7 @@ impl Sink {
 
     /// Sleeps until there is something to do, and takes in what the pool has finished. `false`: the input has ended.
     fn wait(&mut self) -> bool {
-        let now = Instant::now();
-        let due = self.lanes.iter().filter_map(|lane| lane.committer.wants_turn_in(now)).min();
+        let due = self.commits.wants_turn_in(Instant::now());
         let period = due.map_or(TURN_PERIOD, |due| due.min(TURN_PERIOD));
         select! {
             recv(self.ends.processed) -> batch => match batch {
@@ -175,19 +208,24 @@ impl Sink {
             lane.ledger.dispatch(token.sequence(), token.spans());
             let is_judged = batch.outcomes.len() == batch.records.len();
             let slot = self.deliveries.insert(batch);
-            if self.has_failed || !is_judged {
+            if self.has_failed || !is_judged || self.commits.is_over() {
                 self.deliveries.get(slot).is_lost = true;
+                self.commits.fail(Trouble::Ending);
             } else {
                 self.ready.push_back(slot);
             }
         }
     }
 
-    fn serve_reports(&mut self) {
+    pub(super) fn serve_reports(&mut self) {
         let reports = &mut self.reports;
         reports.clear();
         if let Err(error) = self.outbox.producer.serve(Duration::ZERO, |report| reports.push(report)) {
             self.on_fatal(&error);
+        }
+        if self.commits.is_over() {
+            // They are about batches that were given up.
+            self.reports.clear();
         }
         if self.reports.is_empty() {
             return;
@@ -199,7 +237,10 @@ impl Sink {
         for report in reports.drain(..) {
             let (slot, row) = untag(report.opaque);
             if report.code != Code::OK && !self.is_ignored(slot, row) {
-                self.on_refused(slot, row, report.code);
+                match self.commits {
+                    Commits::Alone(_) => self.on_refused(slot, row, report.code),
+                    Commits::Together(_) => self.on_refused_in_transaction(slot, row, report.code),
+                }
                 continue;
             }
             self.deliveries.get(slot).pending -= 1;
@@ -220,7 +261,13 @@ impl Sink {
     fn produce(&mut self) {
         while self.repairs.is_idle() && !self.has_failed {
             let Some(&slot) = self.ready.front() else { return };
-            if !self.produce_batch(slot) {
+            if !self.admits(slot) {
+                if self.ready.front() == Some(&slot) {
+                    return;
+                }
+                continue;
+            }
+            if !(if self.is_searching() { self.produce_apart(slot) } else { self.produce_batch(slot) }) {
                 return;
             }
             self.ready.pop_front();
@@ -260,7 +307,7 @@ impl Sink {
     }
 
     /// Sends home the batches whose fate is decided.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let mut decided = std::mem::take(&mut self.decided);
         self.deliveries.decided(&mut decided);
         for &slot in &decided {
@@ -272,24 +319,31 @@ impl Sink {
                 token.abandon();
                 self.metrics.batch_abandoned(batch.records.len() as u64);
             } else {
-                let now = Instant::now();
-                let grown = lane.ledger.settle(token);
-                for reached in &grown {
-                    self.metrics.settled_position(reached.partition, reached.next, reached.timestamp_ms);
-                }
-                for _ in 0..lane.board.record(&grown) {
-                    self.metrics.commit_fenced();
-                }
                 let times = BatchTimes {
                     read: batch.times.read,
                     transform_started: batch.times.transform_started,
                     transform_ended: batch.times.transform_ended,
                     produced: batch.times.produced,
-                    settled: now,
+                    settled: Instant::now(),
                 };
-                self.metrics.batch_settled(&in_flight.settlement, &times);
                 end_to_end(&batch, &mut self.timestamps);
-                self.metrics.end_to_end_batch(&self.timestamps, SystemTime::now());
+                if let Commits::Together(transaction) = &mut self.commits {
+                    let account = (in_flight.settlement, times);
+                    transaction.contents.add(batch.source, token.spans(), account, &self.timestamps);
+                } else {
+                    self.metrics.batch_settled(&in_flight.settlement, &times);
+                    self.metrics.end_to_end_batch(&self.timestamps, SystemTime::now());
+                }
+                let grown = lane.ledger.settle(token);
+                if matches!(self.commits, Commits::Alone(_)) {
+                    for reached in &grown {
+                        self.metrics.settled_position(reached.partition, reached.next, reached.timestamp_ms);
+                    }
+                }
+                for _ in 0..lane.board.record(&grown) {
+                    self.metrics.commit_fenced();
+                    self.commits.fail(Trouble::Fenced);
+                }
             }
             batch.recycle(2 * self.config.limits.batch_bytes_max);
             // The source hangs up only when all its batches are home, or when it gave up waiting for them.
@@ -299,13 +353,16 @@ impl Sink {
     }
 
     fn commit(&mut self) {
-        if self.is_fatal {
-            return;
-        }
-        for at in 0..self.lanes.len() {
-            let now = Instant::now();
-            if let Err(error) = self.lanes[at].committer.turn(now, &self.config.group.id, &self.metrics) {
-                self.fail(error);
+        match &mut self.commits {
+            Commits::Together(_) => self.turn_transaction(),
+            Commits::Alone(_) if self.is_fatal => {}
+            Commits::Alone(committers) => {
+                let now = Instant::now();
+                let turn =
+                    |committer: &mut Committer| committer.turn(now, &self.config.group.id, &self.metrics);
+                let failed: Vec<EngineError> =
+                    committers.iter_mut().map(turn).filter_map(Result::err).collect();
+                failed.into_iter().for_each(|error| self.fail(error));
             }
         }
     }
@@ -315,6 +372,10 @@ impl Sink {
             SendError::Refused(code) => code,
             SendError::QueueFull | SendError::TooLarge => Code::UNKNOWN,
         };
+        if let Commits::Together(transaction) = &mut self.commits {
+            transaction.fail(Trouble::Client(super::failures::undelivered(code)));
+            return;
+        }
         let topic = self.destination(slot, row);
         self.cannot_deliver(topic, code);
     }
@@ -325,6 +386,11 @@ impl Sink {
     }
 
     pub(super) fn on_fatal(&mut self, error: &ClientError) {
+        if let Commits::Together(transaction) = &mut self.commits {
+            let error = TransactionError { error: error.clone(), is_retriable: false };
+            transaction.fail(Trouble::Client(error));
+            return;
+        }
         if std::mem::replace(&mut self.is_fatal, true) {
             return;
         }
@@ -339,24 +405,13 @@ impl Sink {
             self.shutdown.fail(error);
         }
         self.has_failed = true;
+        self.commits.fail(Trouble::Ending);
         self.ready.clear();
         self.deliveries.lose_what_is_left();
         for patient in self.repairs.give_up() {
             let in_flight = self.deliveries.get(patient.slot);
             in_flight.pending -= 1;
             in_flight.is_lost = true;
-        }
-    }
-}
-
-/// The batch's time stamps in runs.
-fn end_to_end(batch: &Batch, runs: &mut Vec<(i64, u64)>) {
-    runs.clear();
-    for row in 0..batch.records.len() {
-        let timestamp_ms = batch.records.timestamp_ms(row);
-        match runs.last_mut() {
-            Some((last, count)) if *last == timestamp_ms => *count += 1,
-            _ => runs.push((timestamp_ms, 1)),
         }
     }
 }

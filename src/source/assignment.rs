@@ -9,24 +9,13 @@ use crate::kafka::{ClientError, GroupConsumer, Notice, start_of};
 use crate::telemetry::metrics::Rebalance;
 use std::time::Instant;
 
+/// A partition, the group's offset if it has one, and where the reading starts.
+type Start = (i32, Option<i64>, i64);
+
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
-        let committed = match partitions {
-            // There are more members than partitions, and we wait for our turn.
-            [] => Some(Vec::new()),
-            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT))?,
-        };
-        let Some(committed) = committed else { return self.decline() };
-        let mut starts = Vec::with_capacity(committed.len());
-        for (partition, committed) in committed {
-            let start = match committed {
-                Some(committed) => Some(committed),
-                None => self.start_without_commit(partition)?,
-            };
-            let Some(start) = start else { return self.decline() };
-            starts.push((partition, committed, start));
-        }
+        let Some(starts) = self.starts(partitions)? else { return self.decline() };
         self.take_up(&starts);
         self.keep_places(partitions);
         self.announce();
@@ -34,9 +23,53 @@ impl Source {
         Ok(())
     }
 
+    /// The group's offset of each partition, and its start; `None` if the end was asked for meanwhile.
+    fn starts(&self, partitions: &[i32]) -> Result<Option<Vec<Start>>, EngineError> {
+        let committed = match partitions {
+            // There are more members than partitions, and we wait for our turn.
+            [] => Some(Vec::new()),
+            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT))?,
+        };
+        let Some(committed) = committed else { return Ok(None) };
+        let mut starts = Vec::with_capacity(committed.len());
+        for (partition, committed) in committed {
+            let start = match committed {
+                Some(committed) => Some(committed),
+                None => self.start_without_commit(partition)?,
+            };
+            let Some(start) = start else { return Ok(None) };
+            starts.push((partition, committed, start));
+        }
+        Ok(Some(starts))
+    }
+
+    /// The transaction that was open was rolled back: goes back to the group's offsets in every partition that is ours.
+    pub(super) fn start_again(&mut self) -> Result<(), EngineError> {
+        let partitions = self.positions.partitions();
+        let Some(starts) = self.starts(&partitions)? else { return Ok(()) };
+        let places: Vec<(i32, i64)> =
+            starts.iter().map(|&(partition, _, start)| (partition, start)).collect();
+        for (partition, offset) in self.consumer.seek(&places, QUESTION_TIMEOUT) {
+            if !self.take_up_again(partition, offset) {
+                // Records from further on may still come, and would be taken for the next ones.
+                return Err(EngineError::new(
+                    Stage::Source,
+                    ExitCode::Delivery,
+                    format!(
+                        "{}[{partition}]: the client cannot go back to offset {offset}; a restart goes on there",
+                        self.config.topics.input
+                    ),
+                ));
+            }
+        }
+        self.enter(&starts);
+        tracing::info!(source = self.number, ?partitions, "reading again from the group's offsets");
+        Ok(())
+    }
+
     /// Takes partitions up: each with the group's offset and its start. Only what the client has taken goes onto the board, for a
     /// start that is new is committed from there.
-    fn take_up(&mut self, starts: &[(i32, Option<i64>, i64)]) {
+    fn take_up(&mut self, starts: &[Start]) {
         let places: Vec<(i32, i64)> =
             starts.iter().map(|&(partition, _, start)| (partition, start)).collect();
         if let Err(error) = self.consumer.assign(&places) {
@@ -44,6 +77,10 @@ impl Source {
             tracing::warn!(%error, "assignment came too late");
             return;
         }
+        self.enter(starts);
+    }
+
+    fn enter(&mut self, starts: &[Start]) {
         for &(partition, committed, start) in starts {
             let epoch = self.ends.board.assign(partition, committed, start);
             let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
@@ -178,12 +215,13 @@ impl Source {
         Ok(())
     }
 
-    fn take_up_again(&self, partition: i32, offset: i64) {
+    fn take_up_again(&self, partition: i32, offset: i64) -> bool {
         let again =
             self.consumer.unassign(&[partition]).and_then(|()| self.consumer.assign(&[(partition, offset)]));
-        if let Err(error) = again {
+        if let Err(error) = &again {
             tracing::warn!(%error, partition, "the partition could not be taken up again");
         }
+        again.is_ok()
     }
 
     /// Tells the client where we stand in every partition that stays ours. A rebalance interrupts them all, and the client goes on

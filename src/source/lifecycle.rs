@@ -7,8 +7,8 @@ use super::positions::Positions;
 use super::rate::RateLimit;
 use super::until_end::UntilEnd;
 use crate::batch::Batch;
-use crate::config::Config;
 use crate::config::limits::RECORD_OVERHEAD_BYTES;
+use crate::config::{Config, Delivery};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{GroupConsumer, GroupEvent, Notice};
@@ -149,6 +149,15 @@ impl Source {
             Ok(Some(GroupEvent::Revoke { partitions, lost })) => self.on_revoke(&partitions, lost),
             Ok(None) => {}
             Err((code, reason)) => return Err(self.group_error(code, &reason)),
+        }
+        if self.ends.board.take_restart() {
+            self.start_again()?;
+        }
+        if self.ends.board.is_rolled_back() {
+            // What would be read now would be read again.
+            self.welcome_all();
+            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
+            return Ok(());
         }
         if self.is_at_end() {
             return Ok(());
@@ -317,13 +326,20 @@ impl Source {
         } else {
             self.positions.at_end()
         };
-        if until_end.report(self.number, at_end) {
+        // What may still be rolled back would have to be read again.
+        let is_over = at_end && (self.config.delivery == Delivery::AtLeastOnce || self.is_committed());
+        if until_end.report(self.number, is_over) {
             self.shutdown.request(Reason::EndReached);
         } else if at_end {
             self.welcome_all();
             self.ends.readable.recv_timeout(POLL_PERIOD).ok();
         }
         at_end
+    }
+
+    /// Whether everything that was read is committed.
+    fn is_committed(&self) -> bool {
+        self.at_home.len() == self.config.limits.batches_per_source && !self.ends.board.has_uncommitted()
     }
 
     /// With no partition assigned the others have them all: the group's offsets tell how far they are.

@@ -104,14 +104,12 @@ fn what_an_order_lacks_is_told_with_the_rest() {
 fn what_is_not_there_yet_says_so() {
     as_text(&["run"])
         .with_topics()
-        .env("GRISTMILL_DELIVERY", "exactly-once")
-        .env("GRISTMILL_TRANSACTION_INTERVAL", "200ms")
         .env("GRISTMILL_DLQ_LIMIT", "50%/10000")
         .env("LOGGING_SERVICE", "elk")
         .env("LOG_FILE_PATH", "gristmill.log")
         .run()
         .is("not-available-yet");
-    for flag in ["--transaction-interval", "--dlq-limit", "--logging-service", "--log-file-path"] {
+    for flag in ["--dlq-limit", "--logging-service", "--log-file-path"] {
         for command in ["run", "check"] {
             Gristmill::new(&[command, flag, "1s"])
                 .run()

@@ -160,3 +160,26 @@ fn a_topic_that_may_not_be_seen() {
         |scene| vec![&scene.output, "not allowed"],
     );
 }
+
+#[test]
+fn a_transactional_id_that_may_not_be_used_and_one_that_may() {
+    let Some(secure) = secure() else { return };
+    let scene = Scene::new(secure.plain_bootstrap(), "no-transactions");
+    scene.fill(0, 500, Shape::default());
+    let rights = [
+        Grant::ReadTopic(&scene.input),
+        Grant::WriteTopic(&scene.output),
+        Grant::WriteTopic(&scene.dlq),
+        Grant::ReadGroup(&scene.group),
+    ];
+    secure.allow(&rights).unwrap();
+    let exactly = |spawn: Spawn| {
+        let spawn = as_user(secure, spawn).env("GRISTMILL_INSTANCE_ID", "mill");
+        spawn.env("GRISTMILL_DELIVERY", "exactly-once")
+    };
+    let id = format!("gristmill-{}-mill", scene.group);
+    Mill::start(exactly(scene.run())).refuses(77, &[&id, "transactional id", "WRITE"]);
+    secure.allow(&[Grant::WriteTransactionalId(&id)]).unwrap();
+    scene.run_to_the_end_as(exactly);
+    scene.assert_clean();
+}

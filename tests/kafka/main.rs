@@ -10,6 +10,7 @@ mod broken;
 mod crash;
 mod ends;
 mod engine_with_faults;
+mod exactly;
 mod hostile;
 mod letters;
 mod members;

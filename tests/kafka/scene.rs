@@ -191,7 +191,8 @@ impl Scene {
         self.command(GRISTMILL, &["run", "--until-end"])
     }
 
-    fn command(&self, engine: impl AsRef<Path>, args: &[&str]) -> Spawn {
+    /// An engine with these arguments, likewise.
+    pub(crate) fn command(&self, engine: impl AsRef<Path>, args: &[&str]) -> Spawn {
         Spawn::new(engine)
             .args(args.iter().copied())
             .env("KAFKA_BOOTSTRAP_SERVERS", &self.bootstrap)

@@ -39,7 +39,7 @@ pub static SETTINGS: &[Setting] = &[
         "instance-id",
         "ID",
         "",
-        "Static membership in the group; unique among live processes, stable over restarts",
+        "Static membership in the group, and the transactional id; unique among live processes, stable over restarts",
     ),
     plain(
         Connection,
@@ -156,7 +156,15 @@ pub static SETTINGS: &[Setting] = &[
         "delivery",
         "GUARANTEE",
         "at-least-once",
-        "at-least-once: nothing is lost, a crash may repeat records",
+        "at-least-once: nothing is lost, a crash may repeat records; exactly-once: nothing is repeated either",
+    ),
+    plain(
+        Delivery,
+        "GRISTMILL_TRANSACTION_INTERVAL",
+        "transaction-interval",
+        "TIME",
+        "200ms",
+        "With exactly-once, a transaction is committed when it has been open for so long",
     ),
     plain(
         Delivery,
@@ -191,17 +199,6 @@ pub static SETTINGS: &[Setting] = &[
         "How a dead letter's headers are named: dlq, or connect (as Kafka Connect does)",
     ),
     pending(plain(Delivery, "GRISTMILL_DLQ_LIMIT", "dlq-limit", "SHARE/RECORDS", "off", "off"), "off"),
-    pending(
-        plain(
-            Delivery,
-            "GRISTMILL_TRANSACTION_INTERVAL",
-            "transaction-interval",
-            "TIME",
-            "",
-            "Time between transactions",
-        ),
-        "",
-    ),
     plain(
         Resources,
         "GRISTMILL_MEMORY_LIMIT",
