@@ -31,6 +31,9 @@ pub(crate) fn throughput(bench: &mut Bench) -> Result<()> {
         Case::new("", "consume only", Job::Consume, &input),
         Case::new("", "produce only", Job::Produce, &input),
         Case::new("", "gristmill, at least once", ENGINE, &input),
+        Case::new("", "gristmill, exactly once", ENGINE, &input)
+            .with("GRISTMILL_DELIVERY", "exactly-once")
+            .with("GRISTMILL_INSTANCE_ID", "measure"),
     ];
     let peer = root().join(PEER);
     if peer.exists() {
