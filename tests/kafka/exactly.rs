@@ -2,7 +2,7 @@
 
 use crate::mill::Mill;
 use crate::outage::breakable;
-use crate::scene::{Plain, Scene, Topic, WITHIN};
+use crate::scene::{GRISTMILL, Plain, Scene, Topic, WITHIN};
 use perf::broker::Broker;
 use perf::child::{SIGCONT, SIGSTOP, Spawn};
 use perf::events::Shape;
