@@ -85,7 +85,7 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
         seed: *typed.get_one("seed").expect("it has a default"),
         invalid: *typed.get_one("invalid").expect("it has a default"),
     };
-    init_logs(&config.telemetry);
+    init_logs(&config.telemetry)?;
     play(config, options, signals)
 }
 

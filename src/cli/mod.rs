@@ -1,5 +1,6 @@
 //! One file a subcommand. What was typed is resolved into a [`Config`](crate::config::Config) here; nothing below knows clap.
 
+mod audit;
 mod check;
 mod command_line;
 mod contract;

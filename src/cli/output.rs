@@ -1,6 +1,7 @@
 //! Standard output carries results, standard error everything else.
 
 use super::failure::Failure;
+use crate::config::{LogFormat, LogOutput};
 use std::fmt::Arguments;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,9 +25,13 @@ pub(super) fn warn(warnings: &[String]) {
 
 static LOG_ERRORS: AtomicBool = AtomicBool::new(false);
 
-/// From now on the error that ends a command is a log line: where logs were asked for as JSON, nothing else may stand among them.
-pub(super) fn log_errors() {
-    LOG_ERRORS.store(true, Ordering::Relaxed);
+static TELL_ERRORS: AtomicBool = AtomicBool::new(true);
+
+/// From now on the error that ends a command is a log line. Where the log is JSON on standard error, nothing else may stand among
+/// its lines; where it is a file, whoever watches is told too.
+pub(super) fn log_errors(log: &LogOutput) {
+    LOG_ERRORS.store(log.format != LogFormat::Text || log.file.is_some(), Ordering::Relaxed);
+    TELL_ERRORS.store(log.format == LogFormat::Text || log.file.is_some(), Ordering::Relaxed);
 }
 
 /// The error that ends a command.
@@ -34,7 +39,8 @@ pub(super) fn fail(failure: &Failure) {
     if LOG_ERRORS.load(Ordering::Relaxed) {
         failure.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         tracing::error!(exit_code = failure.code() as u8, "{failure}");
-    } else {
+    }
+    if TELL_ERRORS.load(Ordering::Relaxed) {
         warn(failure.warnings());
         tell(format_args!("error: {failure}"));
     }

@@ -3,10 +3,10 @@
 use super::command_line::{sources, typed_and_environment, with_settings};
 use super::contract;
 use super::failure::Failure;
-use super::output::{log_errors, say};
+use super::output::{log_errors, say, tell};
 use super::signals::SignalWatch;
 use crate::config::settings::Command as Reads;
-use crate::config::{Config, LogFormat, Resolver, Sources};
+use crate::config::{Config, LogFormat, Resolver, Sources, Telemetry};
 use crate::contract::Plan;
 use crate::engine::{Engine, Prepared, RunOptions};
 use crate::error::{EngineError, ExitCode, Stage};
@@ -43,12 +43,20 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
-    let sources = sources(typed).inspect_err(|_| log_from_now_on(&typed_and_environment(typed)))?;
-    log_from_now_on(&sources);
+    let sources = match sources(typed) {
+        Ok(sources) => sources,
+        Err(failure) => {
+            log_from_now_on(&typed_and_environment(typed))?;
+            return Err(failure);
+        }
+    };
+    log_from_now_on(&sources)?;
     let ((config, plan), warnings) = resolve(&sources)?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    note_shipping(&config.telemetry);
+    let log_file = config.telemetry.log.file.clone();
     let options = RunOptions { until_end: typed.get_flag("until-end"), leave: typed.get_flag("leave") };
     let prepared = Prepared::new(config, plan, options)?;
     let histograms = typed.get_one::<PathBuf>("histogram-file").map(|path| PercentileFiles::create(path));
@@ -61,16 +69,36 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
     if let Some(Err(error)) = histograms.map(|files| files.write(&metrics.snapshot().latencies)) {
         tracing::error!("{}", unwritable(error));
     }
+    if let (Some(failure), Some(_)) = (&report.failure, &log_file) {
+        tell(format_args!("error: {failure}"));
+    }
     say(format_args!("{report}"));
     Ok(report.exit_code())
 }
 
 /// Before the rest, so that its mistakes are told in the form that the log has.
-fn log_from_now_on(sources: &Sources) {
+fn log_from_now_on(sources: &Sources) -> Result<(), EngineError> {
     let telemetry = Resolver::new(sources, properties::judge).telemetry(std::io::stderr().is_terminal());
-    init_logs(&telemetry);
-    if telemetry.log_format == LogFormat::Json {
-        log_errors();
+    log_errors(&telemetry.log);
+    init_logs(&telemetry)
+}
+
+/// Whoever names a log service may believe that lines get there by that alone.
+fn note_shipping(telemetry: &Telemetry) {
+    let service = match telemetry.log.format {
+        LogFormat::Text | LogFormat::Json => None,
+        LogFormat::CloudWatch => Some("cloudwatch"),
+        LogFormat::CloudLogging => Some("stackdriver"),
+        LogFormat::AzureMonitor => Some("azure_monitor"),
+        LogFormat::Ecs => Some("elk"),
+    };
+    let variables = telemetry.shipping.join(", ");
+    if service.is_some() || !variables.is_empty() {
+        tracing::info!(
+            service,
+            read_by_the_agent = (!variables.is_empty()).then_some(variables),
+            "log lines are written, not sent: shipping them is an agent's job (deploy/logging configures one)"
+        );
     }
 }
 

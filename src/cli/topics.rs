@@ -1,14 +1,17 @@
 //! `topics`: the three topics, or those of `KAFKA_CREATE_TOPICS`: make them, list them, give them more partitions.
 
+use super::audit::Deed;
 use super::command_line::{sources, with_settings};
 use super::failure::Failure;
 use super::output::{counted, grouped, say, tell, warn};
 use crate::config::settings::{Command as Reads, TOPIC_NAMES};
-use crate::config::{Kafka, Mistake, NewTopic, Resolver};
+use crate::config::{Kafka, LogOutput, Mistake, NewTopic, Resolver};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::admin::{Admin, Created, CreatedTopic};
 use crate::kafka::properties;
+use crate::telemetry::init_audit;
 use clap::{Arg, ArgMatches, Command};
+use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 /// An order is answered when all replicas have heard of it.
@@ -43,21 +46,31 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let (order, typed) = typed.subcommand().expect("clap requires one");
-    let (kafka, topics) = resolve(typed, order)?;
+    let (kafka, topics, log) = resolve(typed, order)?;
     let admin = Admin::connect(&kafka)?;
-    match order {
-        "create" => create(&admin, &topics)?,
-        "alter" => alter(&admin, &topics, kafka.connect_timeout)?,
-        _ => list(&admin, &topics, kafka.connect_timeout)?,
+    if order == "list" {
+        list(&admin, &topics, kafka.connect_timeout)?;
+        return Ok(ExitCode::Clean);
     }
+    // Before anything is changed: what cannot be written down is not done.
+    init_audit(&log)?;
+    let mut deed = Deed::default();
+    let ended = match order {
+        "create" => create(&admin, &topics, &mut deed.done),
+        _ => alter(&admin, &topics, kafka.connect_timeout, &mut deed.done),
+    };
+    deed.done.iter().for_each(|line| say(format_args!("{line}")));
+    deed.failed = ended.err();
+    deed.audit(&format!("topics {order}"), None, &kafka)?;
     Ok(ExitCode::Clean)
 }
 
-/// The cluster and the topics that are meant, with the numbers that are: those beside a topic's name go before those of the flags.
-fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>), Failure> {
+/// The cluster, the topics that are meant and where the audit line goes, with the numbers that are: those beside a topic's name go before those of the flags.
+fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>, LogOutput), Failure> {
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);
     let kafka = resolver.kafka();
+    let log = resolver.log_output(stderr().is_terminal());
     let listed = resolver.create_topics();
     let mut topics = match listed {
         Some(topics) => topics,
@@ -85,15 +98,15 @@ fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>), Fa
         let problem = format!("required, as KAFKA_CREATE_TOPICS names no number for {names}");
         resolver.mistake(Mistake::of("--partitions", problem));
     }
-    let ((kafka, topics), warnings) = resolver.finish(Reads::Topics, (kafka, topics))?;
+    let (resolved, warnings) = resolver.finish(Reads::Topics, (kafka, topics, log))?;
     warn(&warnings);
-    Ok((kafka, topics))
+    Ok(resolved)
 }
 
-fn create(admin: &Admin, topics: &[NewTopic]) -> Result<(), Failure> {
+fn create(admin: &Admin, topics: &[NewTopic], done: &mut Vec<String>) -> Result<(), EngineError> {
     let (made, refused) = sum_up(admin.create(topics, ORDER_TIMEOUT)?);
-    made.iter().for_each(|line| say(format_args!("{line}")));
-    refused.map_or(Ok(()), |error| Err(error.into()))
+    done.extend(made);
+    refused.map_or(Ok(()), Err)
 }
 
 /// A line for each topic that is there now, and one error for all that are not.
@@ -136,7 +149,12 @@ fn list(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Fai
     Ok(())
 }
 
-fn alter(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Failure> {
+fn alter(
+    admin: &Admin,
+    topics: &[NewTopic],
+    timeout: Duration,
+    done: &mut Vec<String>,
+) -> Result<(), EngineError> {
     let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
     for (topic, facts) in topics.iter().zip(admin.topics(&names, timeout)?) {
         let name = &topic.name;
@@ -146,20 +164,18 @@ fn alter(admin: &Admin, topics: &[NewTopic], timeout: Duration) -> Result<(), Fa
             refused(format!("topic {name} does not exist; `gristmill topics create` makes it"))
         })?;
         if facts.partitions == count {
-            say(format_args!("{name}: has {} already", counted(count.unsigned_abs().into(), "partition")));
+            done.push(format!("{name}: has {} already", counted(count.unsigned_abs().into(), "partition")));
             continue;
         }
         if facts.partitions > count {
             let has = facts.partitions;
-            return Err(
-                refused(format!("topic {name} has {has} partitions; Kafka cannot take any away")).into()
-            );
+            return Err(refused(format!("topic {name} has {has} partitions; Kafka cannot take any away")));
         }
         tell(format_args!(
             "warning: {name}: keys move to other partitions, so events of one key that are under way may overtake each other"
         ));
         admin.create_partitions(name, count, ORDER_TIMEOUT)?;
-        say(format_args!("{name}: {} partitions, were {}", count, facts.partitions));
+        done.push(format!("{name}: {count} partitions, were {}", facts.partitions));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ pub mod resolve;
 mod security;
 pub mod settings;
 pub mod sources;
+mod telemetry;
 pub mod values;
 
 pub use delivery::Delivery;
@@ -253,10 +254,21 @@ pub struct Telemetry {
     pub http_addr: Option<SocketAddr>,
     /// The lowest level that is logged.
     pub log_level: LogLevel,
-    /// Text or JSON.
-    pub log_format: LogFormat,
+    /// Where log lines go.
+    pub log: LogOutput,
+    /// Variables that are set and meant for an agent that ships logs. Their names: a value may hold a password.
+    pub shipping: Vec<&'static str>,
     /// Thresholds of the shipped alert rules.
     pub alerts: Alerts,
+}
+
+/// Where log lines go, and in which form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOutput {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A file instead of standard error.
+    pub file: Option<PathBuf>,
 }
 
 /// Thresholds of the shipped alert rules.
@@ -301,4 +313,12 @@ pub enum LogFormat {
     Text,
     /// For programs: one JSON object a line.
     Json,
+    /// JSON with the field names of Amazon CloudWatch Logs.
+    CloudWatch,
+    /// JSON with the field names of Google Cloud Logging, once called Stackdriver.
+    CloudLogging,
+    /// JSON with the column names of Azure Monitor.
+    AzureMonitor,
+    /// JSON with the field names of the Elastic Common Schema.
+    Ecs,
 }

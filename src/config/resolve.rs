@@ -9,10 +9,9 @@ use super::settings::{Command, SETTINGS, TOPIC_NAMES, setting};
 use super::sources::Sources;
 use super::values::{self, Parsed, duration, integer, milliseconds, show_size, size, word};
 use super::{
-    Alerts, Compression, Config, DeadLetterFormat, DeadLetterHeaders, DeadLetters, Group, Kafka, Limits,
-    LogFormat, LogLevel, NewTopic, OffsetReset, Pipeline, Telemetry, Topics,
+    Compression, Config, DeadLetterFormat, DeadLetterHeaders, DeadLetters, Group, Kafka, Limits, NewTopic,
+    OffsetReset, Pipeline, Topics,
 };
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,11 +118,6 @@ impl<'a> Resolver<'a> {
         self.path("GRISTMILL_CONTRACT")
     }
 
-    /// Where the HTTP endpoints are; `None` is off.
-    pub fn http_addr(&mut self) -> Option<SocketAddr> {
-        self.get("GRISTMILL_HTTP_ADDR", http_addr)
-    }
-
     /// Ends: the value with the warnings, or every mistake. The names that are set are looked at too.
     ///
     /// # Errors
@@ -218,32 +212,6 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// How to log and to be asked.
-    pub fn telemetry(&mut self, terminal: bool) -> Telemetry {
-        let by_place = if terminal { LogFormat::Text } else { LogFormat::Json };
-        Telemetry {
-            http_addr: self.http_addr(),
-            log_level: self.log_level(),
-            log_format: self.optional("LOG_FORMAT", word(LOG_FORMATS)).unwrap_or(by_place),
-            alerts: Alerts {
-                error_rate_percent: self.get("ALERT_ERROR_RATE", percent),
-                latency_threshold: self.get("ALERT_LATENCY_THRESHOLD", duration(SECOND / 1_000, HOUR)),
-            },
-        }
-    }
-
-    /// `LOG_LEVEL`, or `LEVEL` where that is not set.
-    fn log_level(&mut self) -> LogLevel {
-        let Some(given) = self.sources.find("LEVEL").filter(|_| self.sources.find("LOG_LEVEL").is_none())
-        else {
-            return self.get("LOG_LEVEL", word(LEVELS));
-        };
-        word(LEVELS)(given.value).unwrap_or_else(|takes| {
-            self.mistake(Mistake::of("LEVEL", format!("{}; takes {takes}", given.shown(false))));
-            LogLevel::Info
-        })
-    }
-
     /// What is promised and not there yet.
     fn pending(&mut self, command: Command) {
         for setting in SETTINGS.iter().filter(|setting| command.reads(setting)) {
@@ -320,19 +288,6 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn http_addr(text: &str) -> Parsed<Option<SocketAddr>> {
-    if text.eq_ignore_ascii_case("off") {
-        return Ok(None);
-    }
-    // `:0` is any free port, `:9090` that one: of this machine alone, as the default is.
-    let port = text.strip_prefix("localhost:").or_else(|| text.strip_prefix(':'));
-    let numeric = port.map(|port| format!("127.0.0.1:{port}"));
-    let address = numeric.as_deref().unwrap_or(text).parse();
-    address.map(Some).map_err(|_| {
-        "an address and a port (127.0.0.1:9090 or :9090, 0.0.0.0:9090, [::]:9090), or off".to_owned()
-    })
-}
-
 /// Each source thread is the member `<id>-<thread>`, which must be a legal name.
 fn instance_id(text: &str) -> Parsed<String> {
     const CHARS_MAX: usize = 200;
@@ -341,11 +296,6 @@ fn instance_id(text: &str) -> Parsed<String> {
         return Ok(text.to_owned());
     }
     Err(format!("up to {CHARS_MAX} letters, digits, dots, underscores and hyphens"))
-}
-
-fn percent(text: &str) -> Parsed<f64> {
-    let number = text.strip_suffix('%').unwrap_or(text).trim_end().parse::<f64>().ok();
-    number.filter(|number| (0.0..=100.0).contains(number)).ok_or_else(|| "per cent from 0 to 100".to_owned())
 }
 
 /// `name`, `name:partitions` or `name:partitions:replication`.
@@ -377,19 +327,6 @@ const FORMATS: &[(&str, DeadLetterFormat)] =
 
 const HEADERS: &[(&str, DeadLetterHeaders)] =
     &[("dlq", DeadLetterHeaders::Dlq), ("connect", DeadLetterHeaders::Connect)];
-
-const LOG_FORMATS: &[(&str, LogFormat)] = &[("text", LogFormat::Text), ("json", LogFormat::Json)];
-
-/// The second row: other names of the same, from other logging libraries.
-const LEVELS: &[(&str, LogLevel)] = &[
-    ("error", LogLevel::Error),
-    ("warn", LogLevel::Warn),
-    ("info", LogLevel::Info),
-    ("debug", LogLevel::Debug),
-    ("trace", LogLevel::Trace),
-    ("warning", LogLevel::Warn),
-    ("critical", LogLevel::Error),
-];
 
 #[cfg(test)]
 #[path = "resolve_tests.rs"]

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Delivery;
 use crate::config::properties::PropertyFault;
+use crate::config::{LogFormat, LogLevel};
 use std::io::Write;
 
 const TOPICS: [(&str, &str); 3] =
@@ -40,7 +41,7 @@ fn the_table_of_defaults_gives_a_configuration() {
     assert_eq!(config.group.commit_interval, Duration::from_millis(20));
     assert_eq!(config.limits.memory_bytes, 256 << 20);
     assert_eq!(config.pipeline.batch_linger, Duration::from_millis(2));
-    assert_eq!(config.telemetry.log_format, LogFormat::Json);
+    assert_eq!(config.telemetry.log.format, LogFormat::Json);
     assert_eq!(config.telemetry.http_addr, "127.0.0.1:9090".parse().ok());
 }
 
@@ -245,4 +246,67 @@ fn exactly_once_takes_an_instance_id_and_no_interval_commits() {
     assert!(
         mistakes(&[("GRISTMILL_TRANSACTION_INTERVAL", "11s")]).contains("GRISTMILL_TRANSACTION_INTERVAL")
     );
+}
+
+#[test]
+fn a_log_service_decides_the_form_unless_text_is_asked_for() {
+    let format = |pairs: &[(&str, &str)]| resolve(pairs).map(|(config, _)| config.telemetry.log.format);
+    for (service, expected) in [
+        ("none", LogFormat::Json),
+        ("CloudWatch", LogFormat::CloudWatch),
+        ("stackdriver", LogFormat::CloudLogging),
+        ("AZURE_MONITOR", LogFormat::AzureMonitor),
+        ("elk", LogFormat::Ecs),
+    ] {
+        assert_eq!(format(&[("LOGGING_SERVICE", service)]), Ok(expected), "{service}");
+        assert_eq!(
+            format(&[("LOGGING_SERVICE", service), ("LOG_FORMAT", "json")]),
+            Ok(expected),
+            "{service}"
+        );
+    }
+    assert_eq!(format(&[("LOGGING_SERVICE", "none"), ("LOG_FORMAT", "text")]), Ok(LogFormat::Text));
+    let both = mistakes(&[("LOGGING_SERVICE", "elk"), ("LOG_FORMAT", "text")]);
+    assert!(both.contains("LOG_FORMAT (--log-format), LOGGING_SERVICE (--logging-service)"), "{both}");
+    assert!(mistakes(&[("LOGGING_SERVICE", "splunk")]).contains("azure_monitor, elk"));
+}
+
+#[test]
+fn a_log_file_needs_a_folder() {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    let inside = folder.path().join("gristmill.log").display().to_string();
+    let (config, _) = resolve(&[("LOG_FILE_PATH", &inside)]).expect("it need not be there");
+    assert_eq!(config.telemetry.log.file, Some(PathBuf::from(&inside)));
+    // A file is for programs, whatever standard error is.
+    let given = sources(&[("LOG_FILE_PATH", &inside)]);
+    assert_eq!(Resolver::new(&given, all_known).log_output(true).format, LogFormat::Json);
+    for wrong in [folder.path().display().to_string(), format!("{inside}/x"), "..".to_owned(), "/".to_owned()]
+    {
+        assert!(mistakes(&[("LOG_FILE_PATH", &wrong)]).contains("LOG_FILE_PATH"), "{wrong}");
+    }
+}
+
+#[test]
+fn variables_for_an_agent_are_remembered_by_name() {
+    let pairs =
+        [("ELASTICSEARCH_URL", "http://elastic:canary@es:9200"), ("GCP_PROJECT_ID", "p"), ("LOG_INDEX", "")];
+    let (config, warnings) = resolve(&pairs).expect("they are accepted");
+    assert_eq!(config.telemetry.shipping, ["ELASTICSEARCH_URL", "GCP_PROJECT_ID"]);
+    assert!(warnings.is_empty() && !format!("{config:?}").contains("canary"));
+}
+
+#[test]
+fn levels_have_many_names_in_any_case() {
+    for (name, expected) in [
+        ("FATAL", LogLevel::Error),
+        ("Critical", LogLevel::Error),
+        ("WARNING", LogLevel::Warn),
+        ("iNFO", LogLevel::Info),
+        ("DEBUG", LogLevel::Debug),
+    ] {
+        for variable in ["LOG_LEVEL", "LEVEL"] {
+            let (config, _) = resolve(&[(variable, name)]).expect("a level");
+            assert_eq!(config.telemetry.log_level, expected, "{variable}={name}");
+        }
+    }
 }

@@ -91,6 +91,7 @@ impl Command {
                 matches!(setting.heading, Heading::Connection | Heading::Security)
                     || TOPIC_NAMES.contains(&setting.variable)
                     || setting.variable == "KAFKA_CREATE_TOPICS"
+                    || AUDIT.contains(&setting.variable)
             }
             Command::Healthcheck => setting.variable == "GRISTMILL_HTTP_ADDR",
         }
@@ -99,6 +100,9 @@ impl Command {
 
 /// The variables of the three topics.
 pub const TOPIC_NAMES: [&str; 3] = ["KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC", "KAFKA_DLQ_TOPIC"];
+
+/// Where the audit line of a command goes that changes the cluster.
+const AUDIT: [&str; 3] = ["LOG_FORMAT", "LOG_FILE_PATH", "LOGGING_SERVICE"];
 
 /// What makes no sense for a cluster that lives in the demo's own process, or for an account that knows the built-in contract.
 const DEMO_KNOWS_BETTER: [&str; 6] = [

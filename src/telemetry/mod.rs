@@ -17,7 +17,7 @@ mod process;
 mod text_format;
 
 pub use duration_text::DurationText;
-pub use logs::init_logs;
+pub use logs::{AUDIT, init_audit, init_logs};
 
 /// Whether to colour what goes to a stream: only a terminal's, and not where `NO_COLOR` is set to anything.
 pub fn color_wanted(is_terminal: bool) -> bool {

@@ -20,7 +20,7 @@ pub(super) fn closed_port() -> u16 {
     listener.local_addr().expect("bound").port()
 }
 
-fn cluster(topic: &str) -> MockCluster<'static, DefaultProducerContext> {
+pub(super) fn cluster(topic: &str) -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).expect("a cluster in this process");
     cluster.create_topic(topic, 3, 1).expect("created");
     cluster

@@ -5,6 +5,7 @@
 mod cluster;
 mod configuration;
 mod help;
+mod logs;
 mod secrets;
 
 use std::collections::BTreeMap;
@@ -58,8 +59,13 @@ impl Gristmill {
         command
     }
 
-    fn run(self) -> Answer {
+    /// Runs it; the directory stays as long as the call.
+    fn answer(&self) -> Answer {
         self.command().output().expect("the binary runs").into()
+    }
+
+    fn run(self) -> Answer {
+        self.answer()
     }
 }
 

@@ -72,7 +72,7 @@ impl Rig {
         let mut config = config(settings);
         config.kafka.bootstrap_servers = cluster.bootstrap_servers();
         if std::env::var_os("GRISTMILL_TEST_LOG").is_some() {
-            gristmill::telemetry::init_logs(&config.telemetry);
+            gristmill::telemetry::init_logs(&config.telemetry).expect("standard error can be written");
         }
         // The mock answers an empty fetch only after this, and members learn of a rebalance from a heartbeat.
         consumer_property(&mut config, "fetch.wait.max.ms", "5");

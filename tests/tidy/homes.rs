@@ -8,7 +8,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka/"]),
     ("rayon", &["transform/", "engine"]),
     ("crossbeam-channel", &["source/", "transform/", "sink/", "engine"]),
-    ("serde", &["cli/"]),
+    ("serde", &["cli/", "telemetry/"]),
     // `try` judges events without a batch, and needs an arena of its own for that.
     ("bumpalo", &["batch.rs", "transform/", "cli/try_events.rs"]),
     ("smallvec", &["progress/", "transform/"]),
@@ -44,7 +44,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sha2", &["sink/dead_letter.rs"]),
     // Whoever closes or opens an envelope.
     ("base64", &["sink/dead_letter.rs", "cli/demo/auditor.rs"]),
-    ("serde_json", &["cli/"]),
+    ("serde_json", &["cli/", "telemetry/"]),
     ("strsim", &["config/", "contract/"]),
     ("pollster", &["kafka/"]),
     ("tikv-jemallocator", &["main.rs"]),

@@ -312,17 +312,21 @@ pub static SETTINGS: &[Setting] = &[
         "",
         "text or json (text on a terminal, else json)",
     ),
-    pending(plain(Telemetry, "LOG_FILE_PATH", "log-file-path", "PATH", "", "Log to a file"), ""),
-    pending(
-        plain(
-            Telemetry,
-            "LOGGING_SERVICE",
-            "logging-service",
-            "SERVICE",
-            "none",
-            "The JSON a service expects",
-        ),
+    plain(
+        Telemetry,
+        "LOG_FILE_PATH",
+        "log-file-path",
+        "PATH",
+        "",
+        "Log to this file instead of standard error; it is rotated",
+    ),
+    plain(
+        Telemetry,
+        "LOGGING_SERVICE",
+        "logging-service",
+        "SERVICE",
         "none",
+        "The JSON that a service expects: cloudwatch, stackdriver, azure_monitor, elk, none",
     ),
 ];
 
