@@ -1,15 +1,18 @@
 //! The command line: a subcommand's own arguments, and a flag for each setting that it reads, made from the table of settings.
 
-use super::{check, demo, failure::Failure, generate, healthcheck, output, run, topics, r#try};
+use super::{check, demo, failure::Failure, generate, healthcheck, offsets, output, run, topics, r#try};
 use crate::config::Sources;
 use crate::config::settings::{self, SETTINGS, Setting};
 use crate::error::ExitCode;
 use crate::kafka::properties;
-use clap::builder::{Styles, styling::AnsiColor};
+use clap::builder::{PossibleValuesParser, Styles, styling::AnsiColor};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 use clap_complete::Shell;
 use std::path::PathBuf;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const ENV_FILE: &str = "env-file";
 
@@ -41,6 +44,7 @@ pub fn command() -> Command {
             generate::command(),
             check::command(),
             topics::command(),
+            offsets::command(),
             healthcheck::command(),
             Command::new("completions")
                 .about("Print a completion script for a shell")
@@ -110,6 +114,27 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
         .allow_hyphen_values(true);
     // `--allow-insecure` alone means yes.
     Some(if setting.hint == "BOOL" { arg.num_args(0..=1).default_missing_value("true") } else { arg })
+}
+
+/// `--format`, for commands whose results programs read too.
+pub(super) fn format() -> Arg {
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(["text", "json"]))
+        .default_value("text")
+        .help("text for people, json for programs: one object a line")
+}
+
+/// Whether `--format json` was typed.
+pub(super) fn is_json(typed: &ArgMatches) -> bool {
+    typed.get_one::<String>("format").is_some_and(|format| format == "json")
+}
+
+/// A time as RFC 3339 has it.
+pub(super) fn point_in_time(text: &str) -> Result<SystemTime, String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339);
+    time.map(SystemTime::from).map_err(|_| "takes a time such as 2026-01-01T00:00:00Z".to_owned())
 }
 
 /// What was set, on the command line, in the environment and in the file of `--env-file`.

@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod generate;
 mod healthcheck;
+mod offsets;
 mod output;
 mod run;
 mod signals;
@@ -46,6 +47,7 @@ fn follow(matches: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failu
         Some(("generate", typed)) => generate::run(typed, signals),
         Some(("check", typed)) => check::run(typed),
         Some(("topics", typed)) => topics::run(typed),
+        Some(("offsets", typed)) => offsets::run(typed),
         Some(("healthcheck", typed)) => healthcheck::run(typed),
         Some(("completions", typed)) => command_line::completions(typed),
         _ => unreachable!("clap requires a subcommand and knows no other"),

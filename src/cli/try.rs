@@ -1,6 +1,6 @@
 //! `try`: the contract over lines of JSON, without Kafka.
 
-use super::command_line::{sources, with_settings};
+use super::command_line::{self, is_json, point_in_time, sources, with_settings};
 use super::contract;
 use super::failure::Failure;
 use super::try_events::{self, Format};
@@ -8,14 +8,11 @@ use crate::config::Resolver;
 use crate::config::settings::Command as Reads;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::properties;
-use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 pub(super) fn command() -> Command {
     let command = Command::new("try")
@@ -26,14 +23,7 @@ pub(super) fn command() -> Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("One event a line; standard input without it, or with -"),
         )
-        .arg(
-            Arg::new("format")
-                .long("format")
-                .value_name("FORMAT")
-                .value_parser(PossibleValuesParser::new(["text", "json"]))
-                .default_value("text")
-                .help("text for people, json for programs: one object a line"),
-        )
+        .arg(command_line::format())
         .arg(
             Arg::new("now")
                 .long("now")
@@ -57,8 +47,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let plan = contract::read(path.as_deref(), &mut resolver);
     let (plan, _) = resolver.finish(Reads::Try, plan)?;
     let now = typed.get_one::<SystemTime>("now").copied().unwrap_or_else(SystemTime::now);
-    let json = typed.get_one::<String>("format").is_some_and(|format| format == "json");
-    let format = if json { Format::Json } else { Format::Text };
+    let format = if is_json(typed) { Format::Json } else { Format::Text };
     let events = open(typed.get_one::<PathBuf>("file").map(PathBuf::as_path))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let counts = match try_events::run(&plan, events, now, format, &mut out, &mut std::io::stderr().lock()) {
@@ -85,9 +74,4 @@ fn open(path: Option<&Path>) -> Result<Box<dyn BufRead>, Failure> {
 
 fn failed(message: String) -> Failure {
     EngineError::new(Stage::Start, ExitCode::Usage, message).into()
-}
-
-fn point_in_time(text: &str) -> Result<SystemTime, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339);
-    time.map(SystemTime::from).map_err(|_| "takes a time such as 2026-01-01T00:00:00Z".to_owned())
 }

@@ -106,6 +106,11 @@ impl<'a> Resolver<'a> {
         self.optional(TOPIC_NAMES[0], values::topic)
     }
 
+    /// The consumer group's name alone.
+    pub fn group_id(&mut self) -> String {
+        self.get("KAFKA_CONSUMER_GROUP", values::group)
+    }
+
     /// `KAFKA_CREATE_TOPICS`.
     pub fn create_topics(&mut self) -> Option<Vec<NewTopic>> {
         self.optional("KAFKA_CREATE_TOPICS", |text| {
@@ -157,7 +162,7 @@ impl<'a> Resolver<'a> {
     fn group(&mut self) -> Group {
         let auto_commit = self.get("KAFKA_ENABLE_AUTO_COMMIT", values::boolean);
         Group {
-            id: self.get("KAFKA_CONSUMER_GROUP", values::group),
+            id: self.group_id(),
             instance_id: self.optional("GRISTMILL_INSTANCE_ID", instance_id),
             auto_offset_reset: self.get("KAFKA_AUTO_OFFSET_RESET", word(OFFSET_RESETS)),
             commit_interval: if auto_commit { AUTO_COMMIT_INTERVAL } else { COMMIT_PACE },

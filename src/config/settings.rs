@@ -71,6 +71,8 @@ pub enum Command {
     Generate,
     /// `topics`.
     Topics,
+    /// `offsets`.
+    Offsets,
     /// `healthcheck`.
     Healthcheck,
 }
@@ -91,6 +93,11 @@ impl Command {
                 matches!(setting.heading, Heading::Connection | Heading::Security)
                     || TOPIC_NAMES.contains(&setting.variable)
                     || setting.variable == "KAFKA_CREATE_TOPICS"
+                    || AUDIT.contains(&setting.variable)
+            }
+            Command::Offsets => {
+                matches!(setting.heading, Heading::Connection | Heading::Security)
+                    || ["KAFKA_INPUT_TOPIC", "KAFKA_CONSUMER_GROUP"].contains(&setting.variable)
                     || AUDIT.contains(&setting.variable)
             }
             Command::Healthcheck => setting.variable == "GRISTMILL_HTTP_ADDR",

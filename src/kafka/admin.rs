@@ -1,6 +1,9 @@
 //! Questions to and orders for the cluster, outside the data path: is it there, what are the topics like, make them.
 
+mod group_offsets;
 mod topic_limits;
+
+pub use group_offsets::Moved;
 
 use super::context::Context;
 use super::properties::{base, pass_through};

@@ -140,6 +140,13 @@ impl Code {
         }
     }
 
+    /// A commit from outside the group, refused because the group has members.
+    pub fn is_group_in_use(self) -> bool {
+        self.is(Native::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)
+            || self.is(Native::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
+            || self.is(Native::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS)
+    }
+
     /// The offset to read from does not exist (any more).
     pub fn is_offset_gone(self) -> bool {
         self.is(Native::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)

@@ -9,6 +9,7 @@ use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer;
 use rdkafka::{Offset, TopicPartitionList};
 use std::sync::Arc;
+use std::time::Instant;
 
 impl GroupConsumer {
     /// Hands a commit of next offsets to the client; the answer comes to `replies`. Never waits.
@@ -57,28 +58,35 @@ impl CommitReplies {
     /// The next answer, if one is there: the commit's code.
     pub fn poll(&self) -> Option<Code> {
         let _ = &self.wake;
-        loop {
-            // SAFETY: the queue is valid; the event is ours and destroyed once.
-            unsafe {
-                let event = sys::rd_kafka_queue_poll(self.queue.0.as_ptr(), 0);
-                if event.is_null() {
-                    return None;
-                }
-                let is_answer = sys::rd_kafka_event_type(event) == sys::RD_KAFKA_EVENT_OFFSET_COMMIT;
-                let mut code = Code::from(sys::rd_kafka_event_error(event));
-                let list = sys::rd_kafka_event_topic_partition_list(event);
-                if code == Code::OK && !list.is_null() {
-                    for at in 0..(*list).cnt as usize {
-                        let error = Code((&raw const (*(*list).elems.add(at)).err).cast::<i32>().read());
-                        if error != Code::OK {
-                            code = error;
-                        }
+        next_answer(&self.queue, Instant::now())
+    }
+}
+
+/// The next answer to a commit that arrives before `deadline`: the commit's code.
+pub(super) fn next_answer(queue: &OwnQueue, deadline: Instant) -> Option<Code> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
+        let left_ms = i32::try_from(left).unwrap_or(i32::MAX);
+        // SAFETY: the queue is valid; the event is ours and destroyed once.
+        unsafe {
+            let event = sys::rd_kafka_queue_poll(queue.0.as_ptr(), left_ms);
+            if event.is_null() {
+                return None;
+            }
+            let is_answer = sys::rd_kafka_event_type(event) == sys::RD_KAFKA_EVENT_OFFSET_COMMIT;
+            let mut code = Code::from(sys::rd_kafka_event_error(event));
+            let list = sys::rd_kafka_event_topic_partition_list(event);
+            if code == Code::OK && !list.is_null() {
+                for at in 0..(*list).cnt as usize {
+                    let error = Code((&raw const (*(*list).elems.add(at)).err).cast::<i32>().read());
+                    if error != Code::OK {
+                        code = error;
                     }
                 }
-                sys::rd_kafka_event_destroy(event);
-                if is_answer {
-                    return Some(code);
-                }
+            }
+            sys::rd_kafka_event_destroy(event);
+            if is_answer {
+                return Some(code);
             }
         }
     }

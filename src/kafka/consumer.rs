@@ -16,7 +16,7 @@ use crate::config::{Config, OffsetReset};
 use crate::error::{EngineError, ExitCode, Stage};
 use rdkafka::bindings as sys;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use std::ffi::CString;
@@ -68,7 +68,7 @@ unsafe impl Send for OwnQueue {}
 unsafe impl Sync for OwnQueue {}
 
 impl OwnQueue {
-    pub(super) fn new(client: &BaseConsumer<GroupContext>) -> Self {
+    pub(super) fn new<C: ConsumerContext>(client: &BaseConsumer<C>) -> Self {
         // SAFETY: the client is valid; the new queue is ours.
         let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
         Self(NonNull::new(queue).expect("a queue of a valid client"))

@@ -13,6 +13,9 @@ fn every_command_explains_itself() {
         (&["check", "--help"], "help-check"),
         (&["topics", "--help"], "help-topics"),
         (&["topics", "create", "--help"], "help-topics-create"),
+        (&["offsets", "--help"], "help-offsets"),
+        (&["offsets", "show", "--help"], "help-offsets-show"),
+        (&["offsets", "reset", "--help"], "help-offsets-reset"),
         (&["healthcheck", "--help"], "help-healthcheck"),
         (&["completions", "--help"], "help-completions"),
     ] {
@@ -41,6 +44,14 @@ fn what_cannot_be_understood_is_64() {
     Gristmill::new(&["generate", "--invalid", "1.5"]).run().is("usage-bad-share");
     Gristmill::new(&["generate", "--rate", "0"]).run().fails_with(64, "takes a whole number from 1");
     Gristmill::new(&["try", "--now", "yesterday"]).run().is("usage-bad-time");
+    Gristmill::new(&["offsets", "reset"]).run().is("usage-reset-to-nowhere");
+    Gristmill::new(&["offsets", "reset", "--to-latest", "--to-offset", "3"])
+        .run()
+        .is("usage-reset-to-two-places");
+    Gristmill::new(&["offsets", "reset", "--to-offset", "-3"]).run().fails_with(64, "--to-offset");
+    Gristmill::new(&["offsets", "reset", "--to-time", "yesterday"])
+        .run()
+        .fails_with(64, "takes a time such as");
     Gristmill::new(&["try", "--input-topic", "x"]).run().fails_with(64, "--input-topic");
 }
 

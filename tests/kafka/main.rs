@@ -16,6 +16,7 @@ mod letters;
 mod members;
 mod mill;
 mod offsets;
+mod offsets_command;
 mod outage;
 mod oversize;
 mod scene;
