@@ -22,8 +22,9 @@ use crate::shutdown::Shutdown;
 use crate::sink::{Producing, Renewal, Sink, SinkEnds, SourceLane, TargetTopics, Transactor};
 use crate::source::{RateLimit, Source, SourceEnds, UntilEnd};
 use crate::telemetry::health::Health;
-use crate::telemetry::http::HttpServer;
+use crate::telemetry::http::{self, HttpServer};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::status::About;
 use crate::transform::Transform;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use rayon::ThreadPoolBuilder;
@@ -58,7 +59,10 @@ impl Engine {
         metrics.client_version(&crate::kafka::properties::version().0);
         let health = Health::new(sources, &["sink", "housekeeping"], config.pipeline.stall_after);
         let http = match config.telemetry.http_addr {
-            Some(addr) => Some(crate::telemetry::http::serve(addr, metrics.clone(), health.clone())?),
+            Some(addr) => {
+                let about = About { config: config.clone(), contract: plan.name().to_owned() };
+                Some(http::serve(addr, metrics.clone(), health.clone(), about)?)
+            }
             None => None,
         };
 

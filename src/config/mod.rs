@@ -2,6 +2,7 @@
 
 mod delivery;
 mod env_file;
+mod in_force;
 pub mod limits;
 pub mod mistakes;
 pub mod names;
@@ -14,6 +15,7 @@ mod telemetry;
 pub mod values;
 
 pub use delivery::Delivery;
+pub use in_force::InForce;
 pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes};
 pub use resolve::Resolver;
@@ -46,6 +48,8 @@ pub struct Config {
     pub dead_letters: DeadLetters,
     /// Logs and the HTTP endpoints.
     pub telemetry: Telemetry,
+    /// The settings all this was made from, for whoever asks; without secrets.
+    pub in_force: Vec<InForce>,
 }
 
 /// The cluster, and how to get in.

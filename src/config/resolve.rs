@@ -46,7 +46,7 @@ impl<'a> Resolver<'a> {
     pub fn config(&mut self, terminal: bool) -> Config {
         let pipeline = self.pipeline();
         let (kafka, topics, group) = (self.kafka(), self.topics(), self.group());
-        Config {
+        let mut config = Config {
             kafka,
             topics,
             delivery: self.delivery(&group),
@@ -56,7 +56,10 @@ impl<'a> Resolver<'a> {
             contract: self.contract(),
             dead_letters: self.dead_letters(),
             telemetry: self.telemetry(terminal),
-        }
+            in_force: Vec::new(),
+        };
+        config.in_force = self.in_force(&config);
+        config
     }
 
     /// The cluster, and how to get in.

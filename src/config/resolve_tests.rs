@@ -310,3 +310,29 @@ fn levels_have_many_names_in_any_case() {
         }
     }
 }
+
+#[test]
+fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
+    let (config, _) = resolve(&[
+        ("GRISTMILL_BATCH_SIZE", "100"),
+        ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl"),
+        ("KAFKA_SASL_MECHANISM", "PLAIN"),
+        ("KAFKA_SASL_USERNAME", "alice"),
+        ("KAFKA_SASL_PASSWORD", "canary"),
+        ("KAFKA_CONSUMER__fetch_wait_max_ms", "50"),
+        ("KAFKA_CONSUMER__ssl_keystore_password", "canary"),
+    ])
+    .expect("in order");
+    let shown = |variable: &str| {
+        let found = config.in_force.iter().find(|setting| setting.variable == variable);
+        found.map(|setting| (setting.value.as_str(), setting.origin))
+    };
+    assert_eq!(shown("GRISTMILL_BATCH_SIZE"), Some(("100", "environment")));
+    assert_eq!(shown("KAFKA_CONSUMER_GROUP"), Some(("gristmill", "default")));
+    assert_eq!(shown("GRISTMILL_BATCH_BYTES"), Some(("4MiB", "derived")));
+    assert_eq!(shown("KAFKA_SASL_PASSWORD"), Some(("***", "environment")));
+    assert_eq!(shown("KAFKA_SSL_KEY_PASSWORD"), Some(("", "default")));
+    assert_eq!(shown("KAFKA_CONSUMER__fetch_wait_max_ms"), Some(("50", "passed through")));
+    assert_eq!(shown("KAFKA_CREATE_TOPICS"), None, "run does not read it");
+    assert!(!format!("{:?}", config.in_force).contains("canary"));
+}

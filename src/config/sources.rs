@@ -29,6 +29,17 @@ pub enum Origin {
     File,
 }
 
+impl Origin {
+    /// The word for a table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Origin::Flag => "command line",
+            Origin::Environment => "environment",
+            Origin::File => "file",
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,15 +1,18 @@
-//! `/metrics`, `/livez`, `/readyz`: a small HTTP server on a thread of its own, and the question that `healthcheck` asks it.
+//! `/metrics`, `/livez`, `/readyz`, and for people `/` with `/status.json`: a small HTTP server on a thread of its own, and the question
+//! that `healthcheck` asks it.
 //!
 //! It reads what the engine's threads left and never waits for them. What a client can cost is bounded: connections, header
 //! bytes, the time to send a request, the time of the whole connection. A connection carries one request.
 
 use super::exposition::{CONTENT_TYPE, Exposition};
 use super::health::{Health, Verdict};
+use super::history;
 use super::metrics::Metrics;
+use super::status::{About, Status};
 use crate::error::{EngineError, ExitCode, Stage};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue};
+use hyper::header::{self, ALLOW, CONTENT_TYPE as CONTENT_TYPE_HEADER, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -23,7 +26,9 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 mod ask;
+mod page;
 
+use self::page::Page;
 pub use ask::ask_ready;
 
 /// A running server. It stops, and its thread is joined, when this is dropped.
@@ -62,14 +67,16 @@ pub fn serve(
     addr: SocketAddr,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    about: About,
 ) -> Result<HttpServer, EngineError> {
-    serve_within(addr, metrics, health, BOUNDS)
+    serve_within(addr, metrics, health, about, BOUNDS)
 }
 
 fn serve_within(
     addr: SocketAddr,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    about: About,
     bounds: Bounds,
 ) -> Result<HttpServer, EngineError> {
     let listener = TcpListener::bind(addr)
@@ -85,13 +92,15 @@ fn serve_within(
         let _context = runtime.enter();
         tokio::net::TcpListener::from_std(listener).map_err(|error| cannot_start(&error))?
     };
-    let endpoints = Endpoints { exposition: Exposition::new(Arc::clone(&metrics)), metrics, health };
+    let status = Status::new(about, Arc::clone(&metrics), Arc::clone(&health));
+    let exposition = Exposition::new(Arc::clone(&metrics));
+    let endpoints = Endpoints { exposition, metrics, health, status, page: Page::new() };
     let (stop, stopped) = oneshot::channel();
     let thread = std::thread::Builder::new()
         .name("http".to_owned())
         .spawn(move || runtime.block_on(run(listener, Arc::new(endpoints), bounds, stopped)))
         .map_err(|error| cannot_start(&error))?;
-    tracing::info!(%addr, "serving /metrics, /livez and /readyz");
+    tracing::info!(%addr, "serving /metrics, /livez and /readyz, and a status page at /");
     Ok(HttpServer { addr, stop: Some(stop), thread: Some(thread) })
 }
 
@@ -138,13 +147,25 @@ async fn run(
     stopped: oneshot::Receiver<()>,
 ) {
     let connections = Arc::new(Semaphore::new(bounds.connections_max));
+    let sampling = tokio::spawn(sample(Arc::clone(&endpoints)));
     let accepting = tokio::spawn(accept(listener, endpoints, bounds, Arc::clone(&connections)));
     // The sender sends nothing: it is dropped, which is the signal.
     stopped.await.ok();
     accepting.abort();
+    sampling.abort();
     let all = connections.acquire_many(bounds.connections_max as u32);
     if tokio::time::timeout(STOP_GRACE, all).await.is_err() {
         tracing::debug!("http connections cut off at the stop");
+    }
+}
+
+/// The page draws what was before it was opened, too.
+async fn sample(endpoints: Arc<Endpoints>) {
+    let mut period = tokio::time::interval(history::PERIOD);
+    period.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        period.tick().await;
+        endpoints.status.sample();
     }
 }
 
@@ -209,14 +230,16 @@ struct Endpoints {
     exposition: Exposition,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    status: Status,
+    page: Page,
 }
 
 impl Endpoints {
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        if !["/metrics", "/livez", "/readyz"].contains(&path) {
+        if !["/metrics", "/livez", "/readyz", "/", "/status.json"].contains(&path) {
             return text(
                 StatusCode::NOT_FOUND,
-                "not found; there is /metrics, /livez and /readyz\n".to_owned(),
+                "not found; there is /metrics, /livez, /readyz, /status.json and, for people, /\n".to_owned(),
             );
         }
         if method != Method::GET && method != Method::HEAD {
@@ -228,8 +251,17 @@ impl Endpoints {
         match path {
             "/metrics" => response(StatusCode::OK, CONTENT_TYPE, self.exposition.render()),
             "/livez" => verdict(&self.health.live(now), "live"),
-            _ => verdict(&self.health.ready(now, self.metrics.waiting_since()), "ready"),
+            "/readyz" => verdict(&self.health.ready(now, self.metrics.waiting_since()), "ready"),
+            "/status.json" => response(StatusCode::OK, "application/json", self.status.json()),
+            _ => self.page(),
         }
+    }
+
+    fn page(&self) -> Response<Full<Bytes>> {
+        let mut response = response(StatusCode::OK, "text/html; charset=utf-8", self.page.html.clone());
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.page.policy.clone());
+        response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
     }
 }
 
@@ -245,7 +277,11 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 fn response(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE_HEADER, HeaderValue::from_static(content_type));
+    // Each answer is of this moment, and is what it says it is.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

@@ -6,6 +6,7 @@ pub mod descriptions;
 mod duration_text;
 pub mod exposition;
 pub mod health;
+mod history;
 pub mod http;
 pub mod lag;
 pub mod latency;
@@ -13,6 +14,7 @@ mod logs;
 pub mod metrics;
 pub mod percentile_files;
 mod process;
+pub mod status;
 #[cfg(test)]
 mod text_format;
 

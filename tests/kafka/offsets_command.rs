@@ -1,7 +1,7 @@
 //! `gristmill offsets` on a real broker: what it shows, what it moves, and what it leaves alone.
 
 use crate::mill::Mill;
-use crate::scene::{Plain, Scene, Topic, WITHIN};
+use crate::scene::{GRISTMILL, Plain, Scene, Topic, WITHIN};
 use perf::broker::Broker;
 use perf::child::{Child, Spawn};
 use serde_json::Value;

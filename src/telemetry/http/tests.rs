@@ -1,6 +1,7 @@
 //! The endpoints, asked over a real connection, by polite and by rude clients.
 
 use super::*;
+use crate::config::{Resolver, Sources};
 use crate::telemetry::text_format::parse;
 use std::io::{Read, Write};
 use std::net::TcpStream as Client;
@@ -9,10 +10,18 @@ fn any_port() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
+fn about() -> About {
+    let set = [("KAFKA_INPUT_TOPIC", "in"), ("KAFKA_SASL_PASSWORD", "canary")];
+    let sources = Sources::from_environment(set.map(|(name, value)| (name.into(), value.into())));
+    let config = Resolver::new(&sources, |_, _| Ok(())).config(false);
+    About { config: Arc::new(config), contract: "user-login".to_owned() }
+}
+
 fn server(bounds: Bounds) -> (HttpServer, Arc<Metrics>, Arc<Health>) {
     let metrics = Metrics::new();
     let health = Health::new(1, &["sink"], Duration::from_secs(30));
-    let server = serve_within(any_port(), Arc::clone(&metrics), Arc::clone(&health), bounds).unwrap();
+    let server =
+        serve_within(any_port(), Arc::clone(&metrics), Arc::clone(&health), about(), bounds).unwrap();
     (server, metrics, health)
 }
 
@@ -68,10 +77,10 @@ fn other_methods_and_paths_are_told_what_there_is() {
         assert_eq!(status(&head), "405");
         assert!(head.contains("allow: GET, HEAD"), "{head}");
     }
-    for path in ["/", "/metrics/", "/livez/../metrics", "/debug"] {
+    for path in ["/index.html", "/metrics/", "/livez/../metrics", "/debug"] {
         let (head, body) = request(&server, &format!("GET {path}"));
         assert_eq!(status(&head), "404");
-        assert_eq!(body, "not found; there is /metrics, /livez and /readyz\n");
+        assert_eq!(body, "not found; there is /metrics, /livez, /readyz, /status.json and, for people, /\n");
     }
 }
 
@@ -93,10 +102,48 @@ fn readiness_is_the_status_and_the_body_says_what_is_missing() {
 }
 
 #[test]
+fn the_page_comes_with_a_policy_and_its_state_without_secrets() {
+    let (server, metrics, health) = server(BOUNDS);
+    let (head, body) = request(&server, "GET /");
+    assert_eq!(status(&head), "200");
+    for part in [
+        "content-type: text/html; charset=utf-8",
+        "content-security-policy: default-src 'none'; style-src 'sha256-",
+        "frame-ancestors 'none'",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "cache-control: no-store",
+    ] {
+        assert!(head.contains(part), "{part} is not in {head}");
+    }
+    assert!(body.starts_with("<!doctype html>"), "{body}");
+    health.group_joined(0, true);
+    metrics.input_partitions(6);
+    metrics.assigned(0, &[4]);
+    metrics.batch_sealed(10, 1850);
+    let (head, body) = request(&server, "GET /status.json");
+    assert!(head.contains("content-type: application/json"), "{head}");
+    let state: serde_json::Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&state["ready"], &state["missing"]), (&true.into(), &serde_json::json!([])));
+    assert_eq!((&state["topics"]["input"], &state["contract"]), (&"in".into(), &"user-login".into()));
+    assert_eq!((&state["records"]["in_flight"], &state["batches"]["of"]), (&10.into(), &16.into()));
+    assert_eq!(
+        (&state["partitions"][0]["partition"], &state["partitions"][0]["lag"]),
+        (&4.into(), &().into())
+    );
+    assert_eq!(state["latency"]["legs"].as_array().unwrap().len(), 6);
+    assert!(state["history"]["settled_per_s"].is_array() && state["settings"].is_array());
+    assert!(!body.contains("canary"), "{body}");
+    health.shutting_down();
+    let state: serde_json::Value = serde_json::from_str(&request(&server, "GET /status.json").1).unwrap();
+    assert_eq!((&state["ready"], &state["missing"]), (&false.into(), &serde_json::json!(["shutting down"])));
+}
+
+#[test]
 fn a_stall_is_seen_through_the_metrics() {
     let metrics = Metrics::new();
     let health = Health::new(0, &[], Duration::ZERO);
-    let server = serve(any_port(), Arc::clone(&metrics), health).unwrap();
+    let server = serve(any_port(), Arc::clone(&metrics), health, about()).unwrap();
     assert_eq!(request(&server, "GET /readyz").1, "ready\n", "nothing is in flight");
     metrics.batch_sealed(1, 1);
     assert!(request(&server, "GET /readyz").1.contains("stalled: no delivery for"));
@@ -159,7 +206,7 @@ fn one_connection_too_many_is_refused_and_a_place_that_is_free_again_is_given() 
 #[test]
 fn a_taken_port_is_a_configuration_error_that_says_what_to_do() {
     let (server, metrics, health) = server(BOUNDS);
-    let error = serve(server.addr(), metrics, health).unwrap_err();
+    let error = serve(server.addr(), metrics, health, about()).unwrap_err();
     assert_eq!((error.code, error.stage), (ExitCode::Config, Stage::Start));
     for part in ["GRISTMILL_HTTP_ADDR", "off", ":0", &server.addr().to_string()] {
         assert!(error.message.contains(part), "{error}");
@@ -175,6 +222,6 @@ fn after_the_stop_the_port_is_free_and_the_thread_gone() {
     assert_eq!(status(&request(&server, "GET /livez").0), "200");
     server.stop();
     assert_eq!(read_all(idle), "", "a connection that asks nothing does not hold up the stop");
-    let again = serve(addr, metrics, health).unwrap();
+    let again = serve(addr, metrics, health, about()).unwrap();
     assert_eq!(again.addr(), addr);
 }
