@@ -1,6 +1,8 @@
 //! The command line: a subcommand's own arguments, and a flag for each setting that it reads, made from the table of settings.
 
-use super::{check, demo, failure::Failure, generate, healthcheck, offsets, output, run, topics, r#try};
+use super::{
+    alerts, check, demo, failure::Failure, generate, healthcheck, offsets, output, run, topics, r#try,
+};
 use crate::config::Sources;
 use crate::config::settings::{self, SETTINGS, Setting};
 use crate::error::ExitCode;
@@ -45,6 +47,7 @@ pub fn command() -> Command {
             check::command(),
             topics::command(),
             offsets::command(),
+            alerts::command(),
             healthcheck::command(),
             Command::new("completions")
                 .about("Print a completion script for a shell")

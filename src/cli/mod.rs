@@ -1,5 +1,6 @@
 //! One file a subcommand. What was typed is resolved into a [`Config`](crate::config::Config) here; nothing below knows clap.
 
+mod alerts;
 mod audit;
 mod check;
 mod command_line;
@@ -48,6 +49,7 @@ fn follow(matches: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failu
         Some(("check", typed)) => check::run(typed),
         Some(("topics", typed)) => topics::run(typed),
         Some(("offsets", typed)) => offsets::run(typed),
+        Some(("alerts", typed)) => alerts::run(typed),
         Some(("healthcheck", typed)) => healthcheck::run(typed),
         Some(("completions", typed)) => command_line::completions(typed),
         _ => unreachable!("clap requires a subcommand and knows no other"),

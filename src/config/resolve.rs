@@ -242,7 +242,7 @@ impl<'a> Resolver<'a> {
         if command == Command::Healthcheck {
             return;
         }
-        let kafka = !matches!(command, Command::Try | Command::Demo);
+        let kafka = !matches!(command, Command::Try | Command::Demo | Command::Alerts);
         for name in self.sources.names() {
             if name.starts_with("KAFKA_") && !kafka {
                 continue;

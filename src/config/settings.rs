@@ -73,12 +73,14 @@ pub enum Command {
     Topics,
     /// `offsets`.
     Offsets,
+    /// `alerts`.
+    Alerts,
     /// `healthcheck`.
     Healthcheck,
 }
 
 impl Command {
-    /// Whether the command looks at this setting. `demo`, `try` and `healthcheck` know nothing of `KAFKA_…`.
+    /// Whether the command looks at this setting. `demo`, `try`, `alerts` and `healthcheck` know nothing of `KAFKA_…`.
     pub fn reads(self, setting: &Setting) -> bool {
         let own = !setting.variable.starts_with("KAFKA_");
         match self {
@@ -100,6 +102,7 @@ impl Command {
                     || ["KAFKA_INPUT_TOPIC", "KAFKA_CONSUMER_GROUP"].contains(&setting.variable)
                     || AUDIT.contains(&setting.variable)
             }
+            Command::Alerts => setting.variable.starts_with("ALERT_"),
             Command::Healthcheck => setting.variable == "GRISTMILL_HTTP_ADDR",
         }
     }
@@ -155,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn try_demo_and_healthcheck_read_no_kafka_variable() {
-        for command in [Command::Try, Command::Demo, Command::Healthcheck] {
+    fn some_commands_read_no_kafka_variable() {
+        for command in [Command::Try, Command::Demo, Command::Alerts, Command::Healthcheck] {
             for setting in SETTINGS.iter().filter(|setting| command.reads(setting)) {
                 assert!(!setting.variable.starts_with("KAFKA_"), "{command:?} reads {}", setting.variable);
             }

@@ -208,6 +208,20 @@ fn commands_without_kafka_do_not_look_at_its_variables() {
 }
 
 #[test]
+fn alerts_prints_the_rules_with_our_thresholds() {
+    let answer = Gristmill::new(&["alerts", "--alert-error-rate", "2.5%"])
+        .env("ALERT_LATENCY_THRESHOLD", "250ms")
+        .env("KAFKA_COFFEE", "black")
+        .run();
+    answer.succeeds();
+    assert!(answer.stderr.is_empty() && answer.stdout.contains("groups:"), "{answer:?}");
+    for rule in ["vector(2.5)\n", "vector(0.25)\n"] {
+        assert_eq!(answer.stdout.matches(rule).count(), 1, "{rule}: {answer:?}");
+    }
+    Gristmill::new(&["alerts"]).env("ALERT_ERROR_RATE", "all").run().fails_with(78, "ALERT_ERROR_RATE");
+}
+
+#[test]
 fn healthcheck_without_an_engine_is_1() {
     let port = super::cluster::closed_port();
     let answer = Gristmill::new(&["healthcheck", "--http-addr", &format!("0.0.0.0:{port}")]).run();

@@ -16,6 +16,7 @@ fn every_command_explains_itself() {
         (&["offsets", "--help"], "help-offsets"),
         (&["offsets", "show", "--help"], "help-offsets-show"),
         (&["offsets", "reset", "--help"], "help-offsets-reset"),
+        (&["alerts", "--help"], "help-alerts"),
         (&["healthcheck", "--help"], "help-healthcheck"),
         (&["completions", "--help"], "help-completions"),
     ] {
