@@ -8,6 +8,7 @@ mod committer;
 mod contents;
 mod dead_letter;
 mod delivery;
+mod ends;
 mod failures;
 mod outbox;
 mod poison;
@@ -22,9 +23,10 @@ mod wire;
 /// For `tests/simulation/` alone.
 #[doc(hidden)]
 pub use committer::{Committer, Coordinator};
+pub use ends::{Producing, SinkEnds, SourceLane, TargetTopics};
 /// For `benches/` and `tests/simulation/` alone.
 #[doc(hidden)]
 pub use sequencer::Sequencer;
-pub use stage::{Producing, Sink, SinkEnds, SourceLane, TargetTopics};
+pub use stage::Sink;
 pub use transaction::Renewal;
 pub use transactor::Transactor;

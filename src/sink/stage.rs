@@ -4,61 +4,25 @@ use super::commits::Commits;
 use super::committer::Committer;
 use super::dead_letter::Dresser;
 use super::delivery::{Deliveries, end_to_end, untag};
+use super::ends::{Producing, SinkEnds, SourceLane};
 use super::outbox::{DEAD_LETTER, Form, OUTPUT, Outbox, Target};
 use super::repair::Repairs;
 use super::sequencer::Sequencer;
-use super::transaction::{Renewal, Transaction};
+use super::transaction::Transaction;
 use super::transactor::{Transactor, Trouble};
 use crate::batch::{Batch, Outcome};
 use crate::config::{Config, Delivery};
 use crate::error::EngineError;
 use crate::faults::{self, Fault, Point};
-use crate::kafka::{
-    ClientError, Code, CommitReplies, GroupConsumer, Producer, Report, SendError, TransactionError,
-};
+use crate::kafka::{ClientError, Code, GroupConsumer, Report, SendError, TransactionError};
 use crate::progress::{Board, Ledger};
 use crate::shutdown::Shutdown;
 use crate::telemetry::health::{Health, LoopId};
 use crate::telemetry::metrics::{BatchTimes, Metrics};
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Sender, never, select};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-
-/// What the sink is wired to.
-pub struct SinkEnds {
-    /// From the pool; closed when the last source has ended and the last job is done.
-    pub processed: Receiver<Box<Batch>>,
-    /// Signalled when delivery reports or answers to commits are there.
-    pub woken: Receiver<()>,
-    /// The other side of it.
-    pub wake: Sender<()>,
-}
-
-/// What the sink produces with.
-pub struct Producing {
-    /// The first producer.
-    pub producer: Producer,
-    /// Makes further ones.
-    pub renewal: Renewal,
-    /// Where they write to.
-    pub targets: TargetTopics,
-}
-
-/// One source, as the sink sees it.
-pub struct SourceLane {
-    /// Commits go through it.
-    pub consumer: Arc<GroupConsumer>,
-    /// Epochs and committable offsets.
-    pub board: Arc<Board>,
-    /// The answers to its commits.
-    pub replies: CommitReplies,
-    /// The way home; it has room for every batch.
-    pub home: Sender<Box<Batch>>,
-}
-
-/// What the sink must know of the topics it writes to: partitions and `max.message.bytes`, output first.
-pub type TargetTopics = [(i32, usize); 2];
 
 /// The sink.
 pub struct Sink {
