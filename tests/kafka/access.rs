@@ -179,7 +179,9 @@ fn a_transactional_id_that_may_not_be_used_and_one_that_may() {
     };
     let id = format!("gristmill-{}-mill", scene.group);
     Mill::start(exactly(scene.run())).refuses(77, &[&id, "transactional id", "WRITE"]);
-    secure.allow(&[Grant::WriteTransactionalId(&id)]).unwrap();
+    // The topic is there to show when the rules hold.
+    let shown = Scene::new(secure.plain_bootstrap(), "transactions-allowed");
+    secure.allow(&[Grant::ReadTopic(&shown.input), Grant::WriteTransactionalId(&id)]).unwrap();
     scene.run_to_the_end_as(exactly);
     scene.assert_clean();
 }

@@ -36,7 +36,8 @@ fn events_go_through_in_transactions_and_the_account_agrees() {
     let mill = scene.run_to_the_end_as(sources);
     let (found, account) = (mill.accounting(), scene.assert_clean());
     assert_eq!((account.output, account.dlq), (filled.good(), filled.refused()));
-    assert_eq!((found.consumed, found.not_committed), (30_000, 0));
+    // What the second member's join rolled back was read again.
+    assert_eq!(found.consumed - found.not_committed, 30_000);
     assert_eq!((found.output + found.passed, found.dead_letters), (filled.good(), filled.refused()));
     // A second run finds nothing to do; an end behind transactions' markers is an end too.
     assert_eq!(scene.run_to_the_end_as(sources).accounting().consumed, 0);
