@@ -6,7 +6,7 @@ use super::failure::Failure;
 use super::output::{log_errors, say, tell};
 use super::signals::SignalWatch;
 use crate::config::settings::Command as Reads;
-use crate::config::{Config, LogFormat, Resolver, Sources, Telemetry};
+use crate::config::{Config, Resolver, Sources, Telemetry};
 use crate::contract::Plan;
 use crate::engine::{Engine, Prepared, RunOptions};
 use crate::error::{EngineError, ExitCode, Stage};
@@ -85,13 +85,7 @@ fn log_from_now_on(sources: &Sources) -> Result<(), EngineError> {
 
 /// Whoever names a log service may believe that lines get there by that alone.
 fn note_shipping(telemetry: &Telemetry) {
-    let service = match telemetry.log.format {
-        LogFormat::Text | LogFormat::Json => None,
-        LogFormat::CloudWatch => Some("cloudwatch"),
-        LogFormat::CloudLogging => Some("stackdriver"),
-        LogFormat::AzureMonitor => Some("azure_monitor"),
-        LogFormat::Ecs => Some("elk"),
-    };
+    let service = telemetry.log.format.service();
     let variables = telemetry.shipping.join(", ");
     if service.is_some() || !variables.is_empty() {
         tracing::info!(

@@ -65,7 +65,8 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Clean)
 }
 
-/// The cluster, the topics that are meant and where the audit line goes, with the numbers that are: those beside a topic's name go before those of the flags.
+/// The cluster, the topics with the numbers that are meant, and where the audit line goes. Numbers beside a topic's name go before those
+/// of the flags.
 fn resolve(typed: &ArgMatches, order: &str) -> Result<(Kafka, Vec<NewTopic>, LogOutput), Failure> {
     let sources = sources(typed)?;
     let mut resolver = Resolver::new(&sources, properties::judge);

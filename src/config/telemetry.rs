@@ -76,6 +76,13 @@ impl Resolver<'_> {
     }
 }
 
+impl LogFormat {
+    /// The value of `LOGGING_SERVICE` that asks for it, if it is the form of a service.
+    pub fn service(self) -> Option<&'static str> {
+        SERVICES.iter().find(|(_, format)| *format == Some(self)).map(|(name, _)| *name)
+    }
+}
+
 fn http_addr(text: &str) -> Parsed<Option<SocketAddr>> {
     if text.eq_ignore_ascii_case("off") {
         return Ok(None);

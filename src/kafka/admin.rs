@@ -141,6 +141,13 @@ impl Admin {
         answer.map_err(|error| self.sort(&error, &format!("read the offsets of topic {topic}")))
     }
 
+    /// A client that asks and orders in a group's name, and is no member of it.
+    fn as_group(&self, group: &str) -> Result<BaseConsumer<Context>, EngineError> {
+        let mut config = questions(&self.kafka);
+        config.set("group.id", group).set("enable.auto.commit", "false");
+        config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))
+    }
+
     /// The group's committed offsets in a topic, by partition. Asking makes nobody a member.
     ///
     /// # Errors
@@ -152,10 +159,7 @@ impl Admin {
         partitions: i32,
         timeout: Duration,
     ) -> Result<Vec<Option<i64>>, EngineError> {
-        let mut config = questions(&self.kafka);
-        config.set("group.id", group).set("enable.auto.commit", "false");
-        let member: BaseConsumer<Context> =
-            config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))?;
+        let member = self.as_group(group)?;
         let mut asked = TopicPartitionList::new();
         for partition in 0..partitions {
             asked.add_partition(topic, partition);

@@ -3,38 +3,39 @@
 //! The client's blocking commit has no time limit, and its commit callback is not called for commits that were asked for.
 
 use super::code::Code;
-use super::consumer::{GroupConsumer, OwnQueue};
+use super::consumer::{GroupConsumer, OwnQueue, list_at};
 use super::wake::{QueueWake, WakeFn};
+use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
-use rdkafka::consumer::Consumer;
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use std::sync::Arc;
 use std::time::Instant;
 
 impl GroupConsumer {
     /// Hands a commit of next offsets to the client; the answer comes to `replies`. Never waits.
     pub fn commit(&self, offsets: &[(i32, i64)], replies: &CommitReplies) -> Result<(), Code> {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for &(partition, next) in offsets {
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(next))
-                .map_err(|_| Code::UNKNOWN)?;
-        }
-        // SAFETY: client, list and queue are valid; the list is copied by the call.
-        let code = unsafe {
-            sys::rd_kafka_commit_queue(
-                self.client.client().native_ptr(),
-                list.ptr(),
-                replies.queue.0.as_ptr(),
-                None,
-                std::ptr::null_mut(),
-            )
-        };
-        if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            Ok(())
-        } else {
-            Err(Code::from(code))
-        }
+        let list = list_at(&self.topic, offsets).map_err(|_| Code::UNKNOWN)?;
+        commit(&self.client, &list, &replies.queue)
     }
+}
+
+/// Hands a commit to a client; the answer comes to `answers`. Never waits.
+pub(super) fn commit<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    list: &TopicPartitionList,
+    answers: &OwnQueue,
+) -> Result<(), Code> {
+    // SAFETY: client, list and queue are valid; the list is copied by the call.
+    let code = Code::from(unsafe {
+        sys::rd_kafka_commit_queue(
+            client.client().native_ptr(),
+            list.ptr(),
+            answers.0.as_ptr(),
+            None,
+            std::ptr::null_mut(),
+        )
+    });
+    if code == Code::OK { Ok(()) } else { Err(code) }
 }
 
 /// The answers to one consumer's commits.

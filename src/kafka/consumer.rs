@@ -146,12 +146,10 @@ impl GroupConsumer {
     /// Takes partitions up, each at its offset. Their queues are forwarded first, so that no record goes elsewhere, and once more
     /// when the client has taken the order: where it was still busy giving the partition back, it undid the first.
     pub fn assign(&self, starts: &[(i32, i64)]) -> Result<(), ClientError> {
-        let mut list = TopicPartitionList::with_capacity(starts.len());
-        for &(partition, offset) in starts {
+        for &(partition, _) in starts {
             self.forward(partition);
-            list.add_partition_offset(&self.topic, partition, Offset::Offset(offset))?;
         }
-        self.client.incremental_assign(&list)?;
+        self.client.incremental_assign(&list_at(&self.topic, starts)?)?;
         for &(partition, _) in starts {
             self.forward(partition);
         }
@@ -166,15 +164,10 @@ impl GroupConsumer {
     /// Goes on elsewhere in partitions that are ours, each at its offset; what was fetched ahead of them is dropped. Answers with
     /// those that the client does not read at present: they must be taken up anew.
     pub fn seek(&self, places: &[(i32, i64)], wait: Duration) -> Vec<(i32, i64)> {
-        let mut list = TopicPartitionList::with_capacity(places.len());
-        for &(partition, offset) in places {
-            if list.add_partition_offset(&self.topic, partition, Offset::Offset(offset)).is_err() {
-                return places.to_vec();
-            }
-        }
         if places.is_empty() {
             return Vec::new();
         }
+        let Ok(list) = list_at(&self.topic, places) else { return places.to_vec() };
         let Ok(answer) = self.client.seek_partitions(list, wait) else { return places.to_vec() };
         let failed = |partition: i32| {
             answer.find_partition(&self.topic, partition).is_none_or(|element| element.error().is_err())
@@ -323,6 +316,15 @@ fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
         };
         Notice::Error { code, partition, offset, text }
     }
+}
+
+/// Partitions of a topic, each with an offset.
+pub(super) fn list_at(topic: &str, places: &[(i32, i64)]) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(places.len());
+    for &(partition, offset) in places {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+    }
+    Ok(list)
 }
 
 fn list_of(topic: &str, partitions: &[i32]) -> TopicPartitionList {

@@ -4,11 +4,10 @@
 //! reports meanwhile, which the client relies on.
 
 use super::code::{ClientError, Code};
-use super::consumer::GroupConsumer;
+use super::consumer::{GroupConsumer, list_at};
 use super::producer::Handle;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer;
-use rdkafka::{Offset, TopicPartitionList};
 use std::ffi::CStr;
 use std::fmt;
 use std::ptr::NonNull;
@@ -64,11 +63,8 @@ impl Transactions {
         offsets: &[(i32, i64)],
         wait: Duration,
     ) -> Result<(), TransactionError> {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for &(partition, next) in offsets {
-            let added = list.add_partition_offset(&member.topic, partition, Offset::Offset(next));
-            added.map_err(|error| TransactionError { error: error.into(), is_retriable: false })?;
-        }
+        let list = list_at(&member.topic, offsets)
+            .map_err(|error| TransactionError { error: error.into(), is_retriable: false })?;
         // SAFETY: client, list and metadata are valid; the call copies list and metadata.
         self.answer(unsafe {
             sys::rd_kafka_send_offsets_to_transaction(

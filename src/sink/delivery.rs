@@ -1,7 +1,11 @@
 //! Batches in flight: handed to the producer, waiting for the delivery report of each record.
 
+use super::outbox::{Form, Outbox};
+use super::poison::Place;
 use crate::batch::Batch;
+use crate::kafka::SendError;
 use crate::telemetry::metrics::Settlement;
+use std::time::Instant;
 
 /// A batch between its dispatch and its settlement.
 pub(super) struct InFlight {
@@ -16,6 +20,34 @@ pub(super) struct InFlight {
     pub(super) is_handed_over: bool,
     /// At least one row will not be delivered: the batch must not be committed.
     pub(super) is_lost: bool,
+}
+
+impl InFlight {
+    /// Hands the next row to the producer: `attempts` is how often it was judged or sent, this time included.
+    pub(super) fn send(
+        &mut self,
+        outbox: &mut Outbox,
+        slot: usize,
+        attempts: u32,
+        form: Form,
+    ) -> Result<(), SendError> {
+        let sent = outbox.send(&mut self.batch, slot, self.next_row, attempts, form)?;
+        sent.enter(&mut self.settlement);
+        self.next_row += 1;
+        self.pending += 1;
+        Ok(())
+    }
+
+    /// Every row is with the producer.
+    pub(super) fn hand_over(&mut self) {
+        self.is_handed_over = true;
+        self.batch.times.produced = Instant::now();
+    }
+
+    /// Where a row was read.
+    pub(super) fn place(&self, row: usize) -> Place {
+        (self.batch.records.partition(row), self.batch.records.offset(row))
+    }
 }
 
 /// All batches in flight, by the place that delivery reports name.

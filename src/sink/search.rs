@@ -3,13 +3,12 @@
 use super::commits::Commits;
 use super::failures;
 use super::outbox::Form;
-use super::poison::{Place, Refusal};
+use super::poison::Refusal;
 use super::repair::refused_by_broker;
 use super::stage::Sink;
 use super::transactor::Trouble;
 use crate::batch::Outcome;
-use crate::kafka::{Code, Delivery, SendError};
-use std::time::Instant;
+use crate::kafka::{Code, Delivery};
 
 impl Sink {
     /// Whether a record is looked for that a broker refuses.
@@ -32,21 +31,12 @@ impl Sink {
             }
             let attempts = if sentence.is_some() { 2 } else { 1 };
             let form = sentence.unwrap_or(Form::Whole);
-            match self.outbox.send(&mut in_flight.batch, slot, row, attempts, form) {
-                Ok(sent) => sent.enter(&mut in_flight.settlement),
-                Err(SendError::QueueFull) => return false,
-                Err(error) => {
-                    self.on_send_error(slot, row, error);
-                    return false;
-                }
+            if let Err(error) = in_flight.send(&mut self.outbox, slot, attempts, form) {
+                return self.on_unsent(slot, error);
             }
-            in_flight.next_row += 1;
-            in_flight.pending += 1;
             self.metrics.delivery_retries(u64::from(sentence.is_some()));
         }
-        let in_flight = self.deliveries.get(slot);
-        in_flight.is_handed_over = true;
-        in_flight.batch.times.produced = Instant::now();
+        self.deliveries.get(slot).hand_over();
         true
     }
 
@@ -55,8 +45,7 @@ impl Sink {
     fn examine(&mut self, slot: usize, row: usize) -> Result<Option<Form>, ()> {
         let Commits::Together(transaction) = &mut self.commits else { return Ok(None) };
         let is_quiet = self.deliveries.pending() == 0;
-        let batch = &self.deliveries.get(slot).batch;
-        let place: Place = (batch.records.partition(row), batch.records.offset(row));
+        let place = self.deliveries.get(slot).place(row);
         let poison = &mut transaction.poison;
         if poison.may_go(place, is_quiet) { Ok(poison.sentence(place)) } else { Err(()) }
     }
@@ -67,9 +56,8 @@ impl Sink {
         let in_flight = self.deliveries.get(slot);
         in_flight.pending -= 1;
         in_flight.is_lost = true;
-        let batch = &in_flight.batch;
-        let place = (batch.records.partition(row), batch.records.offset(row));
-        let is_dead_letter = matches!(batch.outcomes[row], Outcome::DeadLetter(_));
+        let place = in_flight.place(row);
+        let is_dead_letter = matches!(in_flight.batch.outcomes[row], Outcome::DeadLetter(_));
         match code.delivery() {
             Delivery::RecordRefused => {
                 transaction.poison.refuse(Refusal { place, is_dead_letter, code });

@@ -244,24 +244,15 @@ impl Sink {
         self.outbox.dresser.set_time(in_flight.batch.times.read_at);
         let rows = in_flight.batch.records.len();
         while in_flight.next_row < rows {
-            let row = in_flight.next_row;
-            match self.outbox.send(&mut in_flight.batch, slot, row, 1, Form::Whole) {
-                Ok(sent) => sent.enter(&mut in_flight.settlement),
+            match in_flight.send(&mut self.outbox, slot, 1, Form::Whole) {
+                Ok(()) => {}
                 Err(SendError::QueueFull) if faults::breaks(Fault::SkipOnQueueFull) => {
-                    in_flight.next_row += 1;
-                    continue;
+                    in_flight.next_row += 1
                 }
-                Err(SendError::QueueFull) => return false,
-                Err(error) => {
-                    self.on_send_error(slot, row, error);
-                    return false;
-                }
+                Err(error) => return self.on_unsent(slot, error),
             }
-            in_flight.next_row += 1;
-            in_flight.pending += 1;
         }
-        in_flight.is_handed_over = true;
-        in_flight.batch.times.produced = Instant::now();
+        in_flight.hand_over();
         #[cfg(feature = "faults")]
         if faults::breaks(Fault::CommitBeforeDelivery) {
             self.settle_early(slot);
@@ -329,6 +320,15 @@ impl Sink {
                 failed.into_iter().for_each(|error| self.fail(error));
             }
         }
+    }
+
+    /// The next row was not taken: a full queue is waited for, the rest is fatal. `false` always: no more of the batch goes now.
+    pub(super) fn on_unsent(&mut self, slot: usize, error: SendError) -> bool {
+        if !matches!(error, SendError::QueueFull) {
+            let row = self.deliveries.get(slot).next_row;
+            self.on_send_error(slot, row, error);
+        }
+        false
     }
 
     pub(super) fn on_send_error(&mut self, slot: usize, row: usize, error: SendError) {

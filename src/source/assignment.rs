@@ -12,6 +12,10 @@ use std::time::Instant;
 /// A partition, the group's offset if it has one, and where the reading starts.
 type Start = (i32, Option<i64>, i64);
 
+fn places(starts: &[Start]) -> Vec<(i32, i64)> {
+    starts.iter().map(|&(partition, _, start)| (partition, start)).collect()
+}
+
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
@@ -47,20 +51,16 @@ impl Source {
     pub(super) fn start_again(&mut self) -> Result<(), EngineError> {
         let partitions = self.positions.partitions();
         let Some(starts) = self.starts(&partitions)? else { return Ok(()) };
-        let places: Vec<(i32, i64)> =
-            starts.iter().map(|&(partition, _, start)| (partition, start)).collect();
-        for (partition, offset) in self.consumer.seek(&places, QUESTION_TIMEOUT) {
-            if !self.take_up_again(partition, offset) {
-                // Records from further on may still come, and would be taken for the next ones.
-                return Err(EngineError::new(
-                    Stage::Source,
-                    ExitCode::Delivery,
-                    format!(
-                        "{}[{partition}]: the client cannot go back to offset {offset}; a restart goes on there",
-                        self.config.topics.input
-                    ),
-                ));
-            }
+        if let Some((partition, offset)) = self.go_on_at(&places(&starts)).first() {
+            // Records from further on may still come, and would be taken for the next ones.
+            return Err(EngineError::new(
+                Stage::Source,
+                ExitCode::Delivery,
+                format!(
+                    "{}[{partition}]: the client cannot go back to offset {offset}; a restart goes on there",
+                    self.config.topics.input
+                ),
+            ));
         }
         self.enter(&starts);
         tracing::info!(source = self.number, ?partitions, "reading again from the group's offsets");
@@ -70,9 +70,7 @@ impl Source {
     /// Takes partitions up: each with the group's offset and its start. Only what the client has taken goes onto the board, for a
     /// start that is new is committed from there.
     fn take_up(&mut self, starts: &[Start]) {
-        let places: Vec<(i32, i64)> =
-            starts.iter().map(|&(partition, _, start)| (partition, start)).collect();
-        if let Err(error) = self.consumer.assign(&places) {
+        if let Err(error) = self.consumer.assign(&places(starts)) {
             // The group has moved on meanwhile; it will tell us what is ours.
             tracing::warn!(%error, "assignment came too late");
             return;
@@ -234,10 +232,11 @@ impl Source {
     }
 
     /// Goes on elsewhere in partitions that are ours. Giving one up and taking it again could be taken for the answer to a rebalance
-    /// that was not polled yet, so that is done only where the client does not read the partition at present.
-    fn go_on_at(&self, places: &[(i32, i64)]) {
-        for (partition, offset) in self.consumer.seek(places, QUESTION_TIMEOUT) {
-            self.take_up_again(partition, offset);
-        }
+    /// that was not polled yet, so that is done only where the client does not read the partition at present. Answers with those where
+    /// neither was possible.
+    fn go_on_at(&self, places: &[(i32, i64)]) -> Vec<(i32, i64)> {
+        let mut left = self.consumer.seek(places, QUESTION_TIMEOUT);
+        left.retain(|&(partition, offset)| !self.take_up_again(partition, offset));
+        left
     }
 }

@@ -97,8 +97,7 @@ fn members_join_and_leave() {
         let other = Mill::start_assigned(other.env("GRISTMILL_RATE_LIMIT", "3000"));
         scene.wait_for_delivery(before, 500);
         other.stop();
-        let before = scene.delivered();
-        scene.wait_for_delivery(before, 300);
+        scene.wait_for_more(300);
     }
     assert!(scene.lag() > 0, "the load did not outlast the members");
     scene.wait_for_no_lag();
@@ -115,8 +114,7 @@ fn a_second_process_with_the_same_id_fences_the_first() {
     scene.wait_for_delivery(0, 500);
     let second = Mill::start_assigned(run(&scene, "mill", 3_000));
     first.refuses(78, &["another live process", "GRISTMILL_INSTANCE_ID"]);
-    let before = scene.delivered();
-    scene.wait_for_delivery(before, 500);
+    scene.wait_for_more(500);
     second.stop();
     finish(&scene);
 }
@@ -136,8 +134,7 @@ fn a_process_that_stood_still_past_its_session_writes_nothing_twice() {
     let before = written().unwrap();
     wait_until("the heir writes nothing", WITHIN, || Ok(written()? > before + 5_000)).unwrap();
     assert!(zombie.child().signal(SIGCONT));
-    let before = scene.delivered();
-    scene.wait_for_delivery(before, 2_500);
+    scene.wait_for_more(2_500);
     assert!(scene.lag() > 0, "the load did not outlast the pause");
     scene.wait_for_no_lag();
     heir.stop();
@@ -159,8 +156,7 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
             broker.stop().unwrap()
         }
         broker.restart().unwrap();
-        let before = scene.delivered();
-        scene.wait_for_delivery(before, 1_000);
+        scene.wait_for_more(1_000);
     }
     assert!(scene.lag() > 0, "the load did not outlast the outages");
     scene.wait_for_no_lag();

@@ -264,6 +264,11 @@ impl Scene {
         wait_until(&what, WITHIN, || Ok(self.delivered() > since + more)).unwrap();
     }
 
+    /// The same from now on.
+    pub(crate) fn wait_for_more(&self, more: i64) {
+        self.wait_for_delivery(self.delivered(), more);
+    }
+
     /// Offsets that the group has not committed yet.
     pub(crate) fn lag(&self) -> i64 {
         self.topics.lag(&self.group, &self.input).unwrap()

@@ -1,15 +1,14 @@
 //! A group's offsets from outside: who is in the group, where a time lies, and an order to go on elsewhere.
 
-use super::{Admin, questions, settings_refused};
+use super::Admin;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::code::Code;
-use crate::kafka::commit::next_answer;
-use crate::kafka::consumer::OwnQueue;
-use crate::kafka::context::Context;
-use rdkafka::bindings::{self as sys, rd_kafka_resp_err_t as Native};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use crate::kafka::commit::{commit, next_answer};
+use crate::kafka::consumer::{OwnQueue, list_at};
+use rdkafka::Offset;
+use rdkafka::bindings::rd_kafka_resp_err_t as Native;
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
 /// What becomes of an order to move a group's offsets.
@@ -51,8 +50,8 @@ impl Admin {
         timeout: Duration,
     ) -> Result<Vec<Option<i64>>, EngineError> {
         let doing = format!("look up a time in topic {topic}");
-        let asked = list(topic, partitions.iter().map(|partition| (*partition, time_ms)));
-        let answer = asked.and_then(|asked| self.client.offsets_for_times(asked, timeout));
+        let times: Vec<(i32, i64)> = partitions.iter().map(|partition| (*partition, time_ms)).collect();
+        let answer = list_at(topic, &times).and_then(|asked| self.client.offsets_for_times(asked, timeout));
         let answer = answer.map_err(|error| self.sort(&error, &doing))?;
         let mut offsets = Vec::with_capacity(partitions.len());
         for partition in partitions {
@@ -80,27 +79,14 @@ impl Admin {
         timeout: Duration,
     ) -> Result<Moved, EngineError> {
         let doing = format!("move the offsets of group {group}");
-        let mut config = questions(&self.kafka);
-        config.set("group.id", group).set("enable.auto.commit", "false");
-        let client: BaseConsumer<Context> =
-            config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))?;
+        let client = self.as_group(group)?;
         let answers = OwnQueue::new(&client);
-        let list = list(topic, offsets.iter().copied()).map_err(|error| self.sort(&error, &doing))?;
-        // SAFETY: client, list and queue are valid; the list is copied by the call.
-        let code = unsafe {
-            sys::rd_kafka_commit_queue(
-                client.client().native_ptr(),
-                list.ptr(),
-                answers.0.as_ptr(),
-                None,
-                std::ptr::null_mut(),
-            )
+        let list = list_at(topic, offsets).map_err(|error| self.sort(&error, &doing))?;
+        let code = match commit(&client, &list, &answers) {
+            Ok(()) => next_answer(&answers, Instant::now() + timeout)
+                .unwrap_or(Code::from(Native::RD_KAFKA_RESP_ERR__TIMED_OUT)),
+            Err(refused) => refused,
         };
-        let code = match Code::from(code) {
-            Code::OK => next_answer(&answers, Instant::now() + timeout),
-            refused => Some(refused),
-        };
-        let code = code.unwrap_or(Code::from(Native::RD_KAFKA_RESP_ERR__TIMED_OUT));
         if code == Code::OK {
             return Ok(Moved::Done);
         }
@@ -112,12 +98,4 @@ impl Admin {
             Err(_) => EngineError::new(Stage::Start, ExitCode::Config, format!("could not {doing}: {code}")),
         })
     }
-}
-
-fn list(topic: &str, partitions: impl Iterator<Item = (i32, i64)>) -> Result<TopicPartitionList, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    for (partition, offset) in partitions {
-        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
-    }
-    Ok(list)
 }
