@@ -122,11 +122,11 @@ fn prepared(bench: &mut Bench, kind: &Kind) -> Result<(Names, f64)> {
     };
     let input = filled(bench, &run, PARTITIONS, 0, shape(0), &codec)?;
     // Many short stretches: all sizes are under way together.
-    const STRETCHES: u32 = 20;
+    let stretches: u32 = if bench.quick { 3 } else { 20 };
     let mut bytes = 0;
-    for stretch in 0..STRETCHES {
+    for stretch in 0..stretches {
         for size in kind.sizes {
-            let mut order = Fill::new(&bench.world.bootstrap, &input.topic, most(*size).div_ceil(STRETCHES));
+            let mut order = Fill::new(&bench.world.bootstrap, &input.topic, most(*size).div_ceil(stretches));
             order.first = stretch * order.count;
             order.shape = Shape { seed: bench.seed, ..shape(*size) };
             order.properties = codec.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
