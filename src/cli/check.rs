@@ -6,7 +6,7 @@ use super::output::{counted, grouped, say, tell, warn};
 use super::run;
 use crate::config::settings::Command as Reads;
 use crate::config::values::{show_duration, show_size};
-use crate::config::{Config, Limits, OffsetReset};
+use crate::config::{Config, Delivery, Limits, OffsetReset};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::admin::{Admin, TopicFacts};
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -115,6 +115,9 @@ fn report_access(config: &Config) {
             topics.input, topics.output, topics.dead_letter
         ),
     );
+    if let Delivery::ExactlyOnce { transactional_id, .. } = &config.delivery {
+        report("", format_args!("and WRITE on transactional id {transactional_id}"));
+    }
 }
 
 /// Asks every partition for its offsets, which shows that its leader answers us.
@@ -179,11 +182,12 @@ fn report_plan(config: &Config) {
     report(
         "run would",
         format_args!(
-            "read {} as group {}, write to {} and {}, at least once, with {} parsing; drain within {}",
+            "read {} as group {}, write to {} and {}, {}, with {} parsing; drain within {}",
             topics.input,
             config.group.id,
             topics.output,
             topics.dead_letter,
+            config.delivery.as_str().replace('-', " "),
             counted(config.pipeline.worker_threads as u64, "thread"),
             show_duration(config.pipeline.drain_timeout),
         ),

@@ -16,7 +16,6 @@ use rdkafka::bindings;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
@@ -141,42 +140,6 @@ impl Admin {
         answer.map_err(|error| self.sort(&error, &format!("read the offsets of topic {topic}")))
     }
 
-    /// A client that asks and orders in a group's name, and is no member of it.
-    fn as_group(&self, group: &str) -> Result<BaseConsumer<Context>, EngineError> {
-        let mut config = questions(&self.kafka);
-        config.set("group.id", group).set("enable.auto.commit", "false");
-        config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))
-    }
-
-    /// The group's committed offsets in a topic, by partition. Asking makes nobody a member.
-    ///
-    /// # Errors
-    /// Refused (77), or no answer within `timeout` (69).
-    pub fn committed(
-        &self,
-        group: &str,
-        topic: &str,
-        partitions: i32,
-        timeout: Duration,
-    ) -> Result<Vec<Option<i64>>, EngineError> {
-        let member = self.as_group(group)?;
-        let mut asked = TopicPartitionList::new();
-        for partition in 0..partitions {
-            asked.add_partition(topic, partition);
-        }
-        let doing = format!("read the committed offsets of group {group}");
-        let answer = member.committed_offsets(asked, timeout).map_err(|error| self.sort(&error, &doing))?;
-        let mut offsets = Vec::with_capacity(answer.count());
-        for element in answer.elements() {
-            element.error().map_err(|error| self.sort(&error, &doing))?;
-            offsets.push(match element.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
-            });
-        }
-        Ok(offsets)
-    }
-
     /// Makes topics, in one request, and says what became of each: one that is there already is no error, one that is not allowed
     /// (77) or not possible as asked (78) is.
     ///
@@ -282,7 +245,10 @@ impl Admin {
             Code::OperationTimedOut
             | Code::RequestTimedOut
             | Code::BrokerTransportFailure
-            | Code::AllBrokersDown => {
+            | Code::AllBrokersDown
+            | Code::CoordinatorLoadInProgress
+            | Code::CoordinatorNotAvailable
+            | Code::NotCoordinator => {
                 let servers = &self.kafka.bootstrap_servers;
                 let message =
                     format!("could not {doing}: {code}; asked by way of {servers} (KAFKA_BOOTSTRAP_SERVERS)");

@@ -208,3 +208,51 @@ fn check_of_what_is_in_order_says_what_run_would_do() {
         assert!(answer.stdout.contains(part), "{part}: {answer:?}");
     }
 }
+
+#[test]
+fn check_names_the_guarantee_and_what_it_needs() {
+    let cluster = cluster("in");
+    for topic in ["out", "dlq"] {
+        cluster.create_topic(topic, 1, 1).expect("created");
+    }
+    let servers = cluster.bootstrap_servers();
+    let call =
+        ["check", "--bootstrap-servers", &servers, "--delivery", "exactly-once", "--instance-id", "mill"];
+    let answer = Gristmill::new(&call).with_topics().run();
+    answer.succeeds();
+    for part in ["out and dlq, exactly once, with", "WRITE on transactional id gristmill-gristmill-mill"] {
+        assert!(answer.stdout.contains(part), "{part}: {answer:?}");
+    }
+}
+
+/// `check` of a cluster whose group has no coordinator for the next `refusals` questions.
+fn check_without_coordinator(refusals: usize, timeout: &str) -> Answer {
+    let cluster = cluster("in");
+    for topic in ["out", "dlq"] {
+        cluster.create_topic(topic, 1, 1).expect("created");
+    }
+    let errors = [
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+    ];
+    let errors: Vec<_> = errors.into_iter().cycle().take(refusals).collect();
+    cluster.request_errors(RDKafkaApiKey::OffsetFetch, &errors);
+    let servers = cluster.bootstrap_servers();
+    Gristmill::new(&["check", "--bootstrap-servers", &servers, "--connect-timeout", timeout])
+        .with_topics()
+        .run()
+}
+
+#[test]
+fn check_waits_for_the_coordinator_of_a_group_that_is_new() {
+    let answer = check_without_coordinator(6, "60s");
+    answer.succeeds();
+    assert!(answer.stdout.contains("3 start at the earliest record"), "{answer:?}");
+}
+
+#[test]
+fn check_without_a_coordinator_is_69() {
+    check_without_coordinator(100_000, "1s")
+        .fails_with(69, "could not read the committed offsets of group gristmill: ");
+}

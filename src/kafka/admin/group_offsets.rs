@@ -1,14 +1,14 @@
 //! A group's offsets from outside: who is in the group, where a time lies, and an order to go on elsewhere.
 
-use super::Admin;
-use crate::error::{EngineError, ExitCode, Stage};
+use super::{Admin, Context, STEP, questions, settings_refused};
+use crate::error::EngineError;
 use crate::kafka::code::Code;
 use crate::kafka::commit::{commit, next_answer};
 use crate::kafka::consumer::{OwnQueue, list_at};
-use rdkafka::Offset;
 use rdkafka::bindings::rd_kafka_resp_err_t as Native;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 use std::time::{Duration, Instant};
 
 /// What becomes of an order to move a group's offsets.
@@ -21,13 +21,43 @@ pub enum Moved {
 }
 
 impl Admin {
+    /// The group's committed offsets in a topic, by partition. Asking makes nobody a member.
+    ///
+    /// # Errors
+    /// Refused (77), or no answer within `timeout` (69).
+    pub fn committed(
+        &self,
+        group: &str,
+        topic: &str,
+        partitions: i32,
+        timeout: Duration,
+    ) -> Result<Vec<Option<i64>>, EngineError> {
+        let member = self.as_group(group)?;
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..partitions {
+            asked.add_partition(topic, partition);
+        }
+        let answer = self.ask_coordinator(timeout, |left| {
+            let answer = member.committed_offsets(asked.clone(), left)?;
+            let offsets = answer.elements().into_iter().map(|element| {
+                element.error()?;
+                Ok(match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                })
+            });
+            offsets.collect()
+        });
+        answer.map_err(|error| self.sort(&error, &format!("read the committed offsets of group {group}")))
+    }
+
     /// The members of a group, each as its client's name and address; none for a group that nobody has heard of.
     ///
     /// # Errors
     /// Refused (77), or no answer within `timeout` (69).
     pub fn members(&self, group: &str, timeout: Duration) -> Result<Vec<String>, EngineError> {
+        let answer = self.ask_coordinator(timeout, |left| self.client.fetch_group_list(Some(group), left));
         let doing = format!("ask for the members of group {group}");
-        let answer = self.client.fetch_group_list(Some(group), timeout);
         let groups = answer.map_err(|error| self.sort(&error, &doing))?;
         let members =
             groups.groups().iter().filter(|found| found.name() == group).flat_map(|found| found.members());
@@ -82,20 +112,59 @@ impl Admin {
         let client = self.as_group(group)?;
         let answers = OwnQueue::new(&client);
         let list = list_at(topic, offsets).map_err(|error| self.sort(&error, &doing))?;
-        let code = match commit(&client, &list, &answers) {
-            Ok(()) => next_answer(&answers, Instant::now() + timeout)
-                .unwrap_or(Code::from(Native::RD_KAFKA_RESP_ERR__TIMED_OUT)),
-            Err(refused) => refused,
-        };
-        if code == Code::OK {
-            return Ok(Moved::Done);
-        }
-        if code.is_group_in_use() {
-            return Ok(Moved::GroupInUse);
-        }
-        Err(match Native::try_from(code.0) {
-            Ok(native) => self.sort(&KafkaError::ConsumerCommit(native.into()), &doing),
-            Err(_) => EngineError::new(Stage::Start, ExitCode::Config, format!("could not {doing}: {code}")),
-        })
+        let moved = self.ask_coordinator(timeout, |left| {
+            let code = match commit(&client, &list, &answers) {
+                Ok(()) => next_answer(&answers, Instant::now() + left)
+                    .unwrap_or(Code::from(Native::RD_KAFKA_RESP_ERR__TIMED_OUT)),
+                Err(refused) => refused,
+            };
+            match Native::try_from(code.0) {
+                _ if code.is_group_in_use() => Ok(Moved::GroupInUse),
+                Ok(Native::RD_KAFKA_RESP_ERR_NO_ERROR) => Ok(Moved::Done),
+                Ok(native) => Err(KafkaError::ConsumerCommit(native.into())),
+                Err(_) => Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::Unknown)),
+            }
+        });
+        moved.map_err(|error| self.sort(&error, &doing))
     }
+
+    /// A client that asks and orders in a group's name, and is no member of it.
+    fn as_group(&self, group: &str) -> Result<BaseConsumer<Context>, EngineError> {
+        let mut config = questions(&self.kafka);
+        config.set("group.id", group).set("enable.auto.commit", "false");
+        config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))
+    }
+
+    /// Asks until there is an answer, `timeout` at most: a group that was never used, or whose broker has just started, has no
+    /// coordinator yet, or one that is still reading its log. The question is told how long it may take.
+    fn ask_coordinator<T>(
+        &self,
+        timeout: Duration,
+        question: impl Fn(Duration) -> Result<T, KafkaError>,
+    ) -> Result<T, KafkaError> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match question(left.max(STEP)) {
+                Err(error) if is_coordinator_missing(&error) && !left.is_zero() => {
+                    tracing::debug!(%error, "the group's coordinator is waited for");
+                    // Serves the client meanwhile; it is subscribed to nothing.
+                    drop(self.client.poll(STEP));
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Whether the error passes as soon as the group has its coordinator.
+fn is_coordinator_missing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::NotCoordinator
+        )
+    )
 }
