@@ -58,8 +58,7 @@ impl fmt::Display for ClientError {
 
 impl From<KafkaError> for ClientError {
     fn from(error: KafkaError) -> Self {
-        let code = error.rdkafka_error_code().map_or(Code::UNKNOWN, |code| Code(code as i32));
-        Self { code, text: error.to_string() }
+        Self { code: Code::of(&error), text: error.to_string() }
     }
 }
 
@@ -86,6 +85,11 @@ impl Code {
 
     /// No error.
     pub const OK: Code = Code(0);
+
+    /// The code that the client gave an error, if any.
+    pub(super) fn of(error: &KafkaError) -> Code {
+        error.rdkafka_error_code().map_or(Code::UNKNOWN, |code| Code(code as i32))
+    }
 
     /// Sorts the code of a delivery report. The client itself retries what a broker or the network may get over, without limit,
     /// so such codes do not arrive here.

@@ -1,16 +1,21 @@
 //! What a client tells us about itself: its log goes to ours, and the reasons of its errors are kept, because a connection that
 //! cannot be made ends as a mere timeout and only these tell why.
 
+use super::code::Code;
+use super::outage::ErrorLines;
+use rdkafka::bindings as sys;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use std::ffi::CStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The context of clients that need no more than this. Clones share what was heard.
 #[derive(Clone, Debug, Default)]
 pub struct Context {
     heard: Arc<Mutex<Heard>>,
+    lines: Arc<ErrorLines>,
 }
 
 /// What a client said, last words first.
@@ -51,7 +56,7 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", reason, "client error");
+        self.lines.write("client error", Code::of(&error), reason);
         self.remember(error.rdkafka_error_code(), reason);
     }
 
@@ -76,6 +81,30 @@ pub fn forward(level: RDKafkaLogLevel, facility: &str, text: &str) {
             tracing::info!(target: "librdkafka", facility, "{text}")
         }
         RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{text}"),
+    }
+}
+
+/// The same for a client whose log comes as events.
+///
+/// # Safety
+/// The event is valid and a log line.
+pub(super) unsafe fn forward_event(event: *mut sys::rd_kafka_event_t) {
+    let (mut facility, mut message, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+    // SAFETY: as the caller promises; on success the strings live as long as the event.
+    unsafe {
+        if sys::rd_kafka_event_log(event, &mut facility, &mut message, &mut level) == 0 {
+            let level = match level {
+                ..=3 => RDKafkaLogLevel::Error,
+                4 => RDKafkaLogLevel::Warning,
+                5 | 6 => RDKafkaLogLevel::Info,
+                _ => RDKafkaLogLevel::Debug,
+            };
+            forward(
+                level,
+                &CStr::from_ptr(facility).to_string_lossy(),
+                CStr::from_ptr(message).to_string_lossy().trim(),
+            );
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod feeder;
 mod headers;
 mod message;
 pub mod mock;
+mod outage;
 mod producer;
 pub mod properties;
 pub mod reader;

@@ -4,15 +4,16 @@
 //! batch call cannot.
 
 use super::code::{ClientError, Code};
-use super::context::forward;
+use super::context::forward_event;
 use super::headers::Headers;
+use super::outage::ErrorLines;
 use super::properties;
 use super::transactions::{TRANSACTION_TIMEOUT, Transactions};
 use super::wake::{QueueWake, WakeFn};
 use crate::config::{Config, Delivery, Kafka};
 use crate::error::{EngineError, ExitCode, Stage};
 use rdkafka::bindings as sys;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::ClientConfig;
 use std::ffi::{CStr, CString, c_void};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -65,6 +66,7 @@ pub struct Producer {
     wake: Option<QueueWake>,
     reported: Vec<*const sys::rd_kafka_message_t>,
     was_disturbed: bool,
+    lines: ErrorLines,
 }
 
 // SAFETY: the client is thread-safe; the scratch vector holds no pointers between calls.
@@ -134,8 +136,15 @@ impl Producer {
         };
         // SAFETY: the queue lives until `drop`, which ends the registration first.
         let wake = Some(unsafe { QueueWake::new(queue.as_ptr(), wake) });
-        let mut producer =
-            Self { client, queue, topics: Vec::new(), wake, reported: Vec::new(), was_disturbed: false };
+        let mut producer = Self {
+            client,
+            queue,
+            topics: Vec::new(),
+            wake,
+            reported: Vec::new(),
+            was_disturbed: false,
+            lines: ErrorLines::default(),
+        };
         for topic in topics {
             producer.open(topic).map_err(|error| failed(&error))?;
         }
@@ -211,7 +220,8 @@ impl Producer {
                 }
                 sys::RD_KAFKA_EVENT_ERROR => self.serve_error(event),
                 sys::RD_KAFKA_EVENT_LOG => {
-                    serve_log(event);
+                    // SAFETY: the event is valid, and of this type.
+                    unsafe { forward_event(event) };
                     Ok(())
                 }
                 _ => Ok(()),
@@ -305,7 +315,7 @@ impl Producer {
             (Code::from(sys::rd_kafka_event_error(event)), text)
         };
         if !code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FATAL) {
-            tracing::warn!(target: "librdkafka", error = %code, reason = text, "producer");
+            self.lines.write("producer", code, &text);
             // A connection that could not be made carried nothing.
             self.was_disturbed |= code.is_transient() && !text.contains("in state CONNECT");
             return Ok(());
@@ -326,26 +336,6 @@ impl Drop for Producer {
                 sys::rd_kafka_topic_destroy(topic.as_ptr());
             }
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
-        }
-    }
-}
-
-fn serve_log(event: *mut sys::rd_kafka_event_t) {
-    let (mut facility, mut message, mut level) = (std::ptr::null(), std::ptr::null(), 0);
-    // SAFETY: the event is valid and a log line; on success the strings live as long as it.
-    unsafe {
-        if sys::rd_kafka_event_log(event, &mut facility, &mut message, &mut level) == 0 {
-            let level = match level {
-                ..=3 => RDKafkaLogLevel::Error,
-                4 => RDKafkaLogLevel::Warning,
-                5 | 6 => RDKafkaLogLevel::Info,
-                _ => RDKafkaLogLevel::Debug,
-            };
-            forward(
-                level,
-                &CStr::from_ptr(facility).to_string_lossy(),
-                CStr::from_ptr(message).to_string_lossy().trim(),
-            );
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the group asks of a member: noted in the client's callback, answered by the thread that polls.
 
+use super::code::Code;
 use super::context::forward;
+use super::outage::ErrorLines;
 use rdkafka::TopicPartitionList;
 use rdkafka::bindings as sys;
 use rdkafka::client::ClientContext;
@@ -30,6 +32,7 @@ pub(super) struct GroupContext {
     topic: String,
     events: Mutex<VecDeque<GroupEvent>>,
     reason: Mutex<Option<String>>,
+    lines: ErrorLines,
     /// Nobody will answer rebalances any more: give partitions back at once.
     pub(super) closing: AtomicBool,
 }
@@ -40,6 +43,7 @@ impl GroupContext {
             topic: topic.to_owned(),
             events: Mutex::default(),
             reason: Mutex::default(),
+            lines: ErrorLines::default(),
             closing: AtomicBool::new(false),
         }
     }
@@ -59,7 +63,7 @@ impl ClientContext for GroupContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", %error, reason, "consumer");
+        self.lines.write("consumer", Code::of(&error), reason);
         *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 }

@@ -130,6 +130,16 @@ fn sigterm_ends_an_endless_generator_with_every_event_delivered() {
 }
 
 #[test]
+fn an_outage_is_told_once_not_with_every_attempt() {
+    let servers = format!("127.0.0.1:{}", closed_port());
+    let call = ["run", "--bootstrap-servers", &servers, "--connect-timeout", "3s"];
+    let answer = Gristmill::new(&call).with_topics().run();
+    answer.fails_with(69, "Connection refused");
+    let told = answer.stderr.lines().filter(|line| line.contains("brokers are down")).count();
+    assert_eq!(told, 1, "{answer:?}");
+}
+
+#[test]
 fn a_signal_before_the_engine_runs_ends_at_once() {
     let servers = format!("127.0.0.1:{}", closed_port());
     for (name, code) in [("-TERM", 143), ("-INT", 130)] {
