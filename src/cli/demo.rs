@@ -185,7 +185,7 @@ impl Generator<'_> {
     /// nothing is found any more.
     fn run(&mut self, count: u64) -> Result<u64, EngineError> {
         let made = self.send(count);
-        let delivered = self.feeder.finish();
+        let delivered = self.feeder.finish(|| false);
         let made = made?;
         if delivered.failed > 0 {
             let reason = self.feeder.first_failure().unwrap_or_default();
@@ -208,7 +208,7 @@ impl Generator<'_> {
             {
                 return Ok(number);
             }
-            self.feeder.send(Some(&key), &value)?;
+            self.feeder.send(Some(&key), &value, || false)?;
         }
         Ok(count)
     }

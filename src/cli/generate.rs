@@ -9,7 +9,8 @@ use super::output::{counted, grouped, say, warn};
 use super::signals::SignalWatch;
 use crate::config::mistakes::quoted;
 use crate::config::settings::{Command as Reads, TOPIC_NAMES};
-use crate::config::{Kafka, Mistake, Resolver, Sources, values};
+use crate::config::values::{self, show_duration};
+use crate::config::{Kafka, Mistake, Resolver, Sources};
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::admin::Admin;
 use crate::kafka::feeder::Feeder;
@@ -17,8 +18,7 @@ use crate::kafka::properties;
 use clap::{Arg, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::num::NonZeroU64;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// What was asked for.
@@ -27,6 +27,24 @@ struct Order {
     count: Option<u64>,
     rate: Option<NonZeroU64>,
     events: Events,
+}
+
+/// How long after a signal delivery reports are waited for: less than the 10 s after which container engines kill.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Since when the end is asked for.
+#[derive(Clone, Default)]
+struct Stop(Arc<OnceLock<Instant>>);
+
+impl Stop {
+    fn is_asked(&self) -> bool {
+        self.0.get().is_some()
+    }
+
+    /// Nothing is waited for any more.
+    fn is_over(&self) -> bool {
+        self.0.get().is_some_and(|since| since.elapsed() > DRAIN_TIMEOUT)
+    }
 }
 
 /// A share between 0 and 1.
@@ -112,14 +130,16 @@ fn feed(kafka: &Kafka, order: &Order, signals: &SignalWatch) -> Result<ExitCode,
         return Err(EngineError::new(Stage::Start, ExitCode::Config, message).into());
     }
     let mut feeder = Feeder::new(kafka, topic)?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let raised = stop.clone();
-    signals.end_with(move || raised.store(true, Ordering::Relaxed));
+    let stop = Stop::default();
+    let asked = stop.clone();
+    signals.end_with(move || {
+        asked.0.get_or_init(Instant::now);
+    });
     let bar = progress_bar(order.count);
     let started = Instant::now();
     let refused = send_all(order, &mut feeder, &bar, &stop);
     // What was sent before an error has reports to come all the same.
-    let delivered = feeder.finish();
+    let delivered = feeder.finish(|| stop.is_over());
     bar.finish_and_clear();
     let refused = refused?;
     let seconds = started.elapsed().as_secs_f64().max(1e-3);
@@ -135,16 +155,20 @@ fn feed(kafka: &Kafka, order: &Order, signals: &SignalWatch) -> Result<ExitCode,
         let message = format!("{failed} could not be delivered to topic {topic}; the first: {reason}");
         return Err(EngineError::new(Stage::Sink, ExitCode::Delivery, message).into());
     }
+    let open = feeder.in_flight();
+    if open > 0 {
+        let open = counted(open, "event");
+        let waited = show_duration(DRAIN_TIMEOUT);
+        let message = format!(
+            "{open} more had no answer {waited} after the signal: whether they are in topic {topic} is not known"
+        );
+        return Err(EngineError::new(Stage::Sink, ExitCode::DrainTimeout, message).into());
+    }
     Ok(ExitCode::Clean)
 }
 
 /// Sends until the count or a signal; answers how many of the events have a flaw.
-fn send_all(
-    order: &Order,
-    feeder: &mut Feeder,
-    bar: &ProgressBar,
-    stop: &AtomicBool,
-) -> Result<u64, EngineError> {
+fn send_all(order: &Order, feeder: &mut Feeder, bar: &ProgressBar, stop: &Stop) -> Result<u64, EngineError> {
     const LOOK_UP_EVERY: u64 = 1_000;
     let (mut key, mut value) = (Vec::new(), Vec::new());
     let mut flawed = 0;
@@ -156,24 +180,28 @@ fn send_all(
         if number % LOOK_UP_EVERY == 0 {
             bar.set_position(feeder.delivered().ok);
         }
-        if stop.load(Ordering::Relaxed) {
+        if stop.is_asked() {
             break;
         }
-        flawed += u64::from(order.events.write(number, &mut key, &mut value).is_some());
-        feeder.send(Some(key.as_slice()).filter(|key| !key.is_empty()), &value)?;
+        let is_flawed = order.events.write(number, &mut key, &mut value).is_some();
+        let key = Some(key.as_slice()).filter(|key| !key.is_empty());
+        if !feeder.send(key, &value, || stop.is_asked())? {
+            break;
+        }
+        flawed += u64::from(is_flawed);
     }
     Ok(flawed)
 }
 
 /// Event `number` is due `number / rate` seconds after the start; reports are served until then.
-fn wait_for_turn(started: Instant, number: u64, rate: NonZeroU64, feeder: &mut Feeder, stop: &AtomicBool) {
+fn wait_for_turn(started: Instant, number: u64, rate: NonZeroU64, feeder: &mut Feeder, stop: &Stop) {
     // Events of the same millisecond go together: a wait for each would cost more than the event.
     const GRAIN: Duration = Duration::from_millis(1);
     const SIGNAL_GRAIN: Duration = Duration::from_millis(50);
     let due = started + Duration::from_secs_f64(number as f64 / rate.get() as f64);
     loop {
         let left = due.saturating_duration_since(Instant::now());
-        if left < GRAIN || stop.load(Ordering::Relaxed) {
+        if left < GRAIN || stop.is_asked() {
             return;
         }
         feeder.serve(left.min(SIGNAL_GRAIN));

@@ -1,6 +1,8 @@
 //! A producer for events that are made here: as fast as the client goes, every delivery report awaited and counted.
 
+use super::code::Code;
 use super::context::forward;
+use super::outage::ErrorLines;
 use super::properties::{base, pass_through};
 use crate::config::Kafka;
 use crate::error::{EngineError, ExitCode, Stage};
@@ -34,6 +36,7 @@ pub struct Delivered {
 #[derive(Clone, Default)]
 struct Reports {
     counts: Arc<Counts>,
+    lines: Arc<ErrorLines>,
 }
 
 #[derive(Default)]
@@ -75,11 +78,17 @@ impl Feeder {
         Ok(Feeder { producer, reports, topic: topic.to_owned(), unserved: 0 })
     }
 
-    /// Hands a record to the client; waits while its queue is full.
+    /// Hands a record to the client; waits while its queue is full. `false`: it still was when `is_over`, and the record was not
+    /// taken.
     ///
     /// # Errors
     /// The client refuses the record for itself, or is finished for good (74).
-    pub fn send(&mut self, key: Option<&[u8]>, value: &[u8]) -> Result<(), EngineError> {
+    pub fn send(
+        &mut self,
+        key: Option<&[u8]>,
+        value: &[u8],
+        is_over: impl Fn() -> bool,
+    ) -> Result<bool, EngineError> {
         self.unserved += 1;
         if self.unserved >= SERVE_EVERY {
             self.serve(Duration::ZERO);
@@ -93,10 +102,13 @@ impl Feeder {
                 let message = format!("cannot produce to topic {}: {error}", self.topic);
                 return Err(EngineError::new(Stage::Sink, ExitCode::Delivery, message));
             }
+            if is_over() {
+                return Ok(false);
+            }
             record = refused;
             self.producer.poll(Duration::from_millis(10));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Serves delivery reports for so long.
@@ -121,11 +133,11 @@ impl Feeder {
         self.reports.counts.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until every record has its report.
+    /// Waits until every record has its report, or until `is_over`.
     ///
     /// Each gets one: the client gives a record up when its time is over.
-    pub fn finish(&mut self) -> Delivered {
-        while self.producer.in_flight_count() > 0 {
+    pub fn finish(&mut self, is_over: impl Fn() -> bool) -> Delivered {
+        while self.producer.in_flight_count() > 0 && !is_over() {
             // Sends what lingers, and serves reports meanwhile; a flush that ran out of time is simply flushed on.
             drop(self.producer.flush(Duration::from_millis(100)));
         }
@@ -139,8 +151,8 @@ impl ClientContext for Reports {
         forward(level, facility, text);
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        tracing::warn!(target: "librdkafka", reason, "client error");
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.lines.write("client error", Code::of(&error), reason);
     }
 }
 

@@ -130,6 +130,24 @@ fn sigterm_ends_an_endless_generator_with_every_event_delivered() {
 }
 
 #[test]
+fn sigterm_ends_a_generator_whose_broker_is_away() {
+    let cluster = cluster("events");
+    let servers = cluster.bootstrap_servers();
+    // So many events that some are always under way.
+    let call = ["generate", "--bootstrap-servers", &servers, "--topic", "events", "--rate", "5000"];
+    let gristmill = Gristmill::new(&call);
+    let child = gristmill.command().spawn().expect("the binary runs");
+    read_all(&servers, "events", 100);
+    cluster.broker_down(1).expect("a broker");
+    signal(&child, "-TERM");
+    let asked = Instant::now();
+    let answer: Answer = child.wait_with_output().expect("it ends").into();
+    answer.fails_with(75, "after the signal: whether they are in topic events is not known");
+    assert!(answer.stdout.contains(" events into topic events"), "what is known is told: {answer:?}");
+    assert!(asked.elapsed() < PATIENCE, "the end took {:?}", asked.elapsed());
+}
+
+#[test]
 fn an_outage_is_told_once_not_with_every_attempt() {
     let servers = format!("127.0.0.1:{}", closed_port());
     let call = ["run", "--bootstrap-servers", &servers, "--connect-timeout", "3s"];

@@ -129,9 +129,11 @@ impl Rig {
         let due = numbers.end - numbers.start;
         for number in numbers {
             events.write(number, &mut key, &mut value);
-            feeder.send(Some(key.as_slice()).filter(|key| !key.is_empty()), &value).expect("it fits");
+            feeder
+                .send(Some(key.as_slice()).filter(|key| !key.is_empty()), &value, || false)
+                .expect("it fits");
         }
-        assert_eq!(feeder.finish().ok, due, "{:?}", feeder.first_failure());
+        assert_eq!(feeder.finish(|| false).ok, due, "{:?}", feeder.first_failure());
     }
 
     /// Reads all three topics to their ends.
