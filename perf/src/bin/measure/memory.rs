@@ -154,12 +154,9 @@ fn busy(bench: &Bench, names: &Names, child: &Child, seen: &mut Vec<Seen>) -> Re
         }
         written = now;
         look(seen, child, started, busy, now)?;
-        if !moved && !rewound && written > 0 {
-            // The ledger of a run whose outputs are gone: at least as many as went in.
+        // A broker that takes its time is no end of the topic.
+        if !moved && !rewound && written >= (passes + 1) * input {
             passes += 1;
-            if written < passes * input {
-                return Err(died(child, &format!("{written} records came out of {passes} times {input}")));
-            }
             rewind(bench, names, child)?;
             rewound = true;
         }
