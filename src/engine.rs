@@ -3,6 +3,7 @@
 //! Capacities: each source owns B batches; its way home has room for B, the channels between the stages for all S·B batches. No
 //! stage ever waits to send; backpressure is a source that finds no empty batch.
 
+mod housekeeping;
 mod report;
 mod start;
 mod thread;
@@ -10,11 +11,13 @@ mod thread;
 pub use report::RunReport;
 pub use start::{Prepared, RunOptions};
 
+use self::housekeeping::Housekeeping;
 use self::thread::{cannot_spawn, spawn};
 
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::contract::Plan;
+use crate::dlq_guard::DlqGuard;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::{CommitReplies, GroupConsumer, Producer, Records, WakeFn};
 use crate::progress::Board;
@@ -26,12 +29,12 @@ use crate::telemetry::http::{self, HttpServer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::status::About;
 use crate::transform::Transform;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use rayon::ThreadPoolBuilder;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A running engine.
 pub struct Engine {
@@ -52,12 +55,11 @@ impl Engine {
     pub fn start(prepared: Prepared) -> Result<Engine, EngineError> {
         let Prepared { config, plan, options, targets, input_partitions, shutdown } = prepared;
         let sources = config.pipeline.source_threads;
-        let metrics = Metrics::new();
-        metrics.input_topic(&config.topics.input);
-        metrics.input_partitions(input_partitions);
-        metrics.memory_limit(config.limits.memory_bytes as u64);
-        metrics.client_version(&crate::kafka::properties::version().0);
+        let metrics = metrics(&config, input_partitions);
         let health = Health::new(sources, &["sink", "housekeeping"], config.pipeline.stall_after);
+        let ends_run = options.until_end.then(|| shutdown.clone());
+        let told = (metrics.clone(), health.clone());
+        let dlq_guard = Arc::new(DlqGuard::new(config.pipeline.dlq_limit, ends_run, told));
         let http = match config.telemetry.http_addr {
             Some(addr) => {
                 let about = About { config: config.clone(), contract: plan.name().to_owned() };
@@ -78,7 +80,7 @@ impl Engine {
             false => None,
         };
         log_start(&config, &plan, &targets, http.as_ref().map(HttpServer::addr));
-        let wired = Wired { config, plan, shutdown, metrics, health, wake };
+        let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, wake };
         let (filled_in, filled) = bounded(wired.batches());
         let (processed_in, processed) = bounded(wired.batches());
         let mut lanes = Vec::with_capacity(sources);
@@ -101,7 +103,8 @@ impl Engine {
         }
         drop(filled_in);
         let transform = wired.transform(filled, processed_in)?;
-        let ends = SinkEnds { processed, woken, wake: wired.wake.clone() };
+        let (wake, dlq_guard) = (wired.wake.clone(), wired.dlq_guard.clone());
+        let ends = SinkEnds { processed, woken, wake, dlq_guard };
         let (sink, transactions) = wired.sink(producing, ends, lanes)?;
         let housekeeping = Housekeeping::start(&wired, consumers.swap_remove(0), boards)?;
         let Wired { shutdown, metrics, .. } = wired;
@@ -161,6 +164,7 @@ struct Wired {
     shutdown: Arc<Shutdown>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    dlq_guard: Arc<DlqGuard>,
     /// Wakes the sink.
     wake: Sender<()>,
 }
@@ -188,7 +192,8 @@ impl Wired {
         }
         let (readable_in, readable) = bounded(1);
         consumer.wake_on_records(wake_fn(&readable_in));
-        let ends = SourceEnds { home, filled, readable, wake_sink: self.wake.clone(), board: board.clone() };
+        let (wake_sink, board, dlq_guard) = (self.wake.clone(), board.clone(), self.dlq_guard.clone());
+        let ends = SourceEnds { home, filled, readable, wake_sink, board, dlq_guard };
         Source::new(
             self.config.clone(),
             number,
@@ -243,63 +248,14 @@ impl Wired {
     }
 }
 
-/// The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag.
-struct Housekeeping {
-    thread: JoinHandle<()>,
-    stop: Sender<()>,
-}
-
-/// How often the ends are asked.
-const ENDS_PERIOD: Duration = Duration::from_secs(5);
-
-/// How long one such question may take.
-const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
-
-impl Housekeeping {
-    fn start(
-        wired: &Wired,
-        consumer: Arc<GroupConsumer>,
-        boards: Vec<Arc<Board>>,
-    ) -> Result<Self, EngineError> {
-        let (stop, stopped) = bounded::<()>(0);
-        let (metrics, health) = (wired.metrics.clone(), wired.health.clone());
-        let report_interval = wired.config.pipeline.report_interval;
-        let heartbeat = health.loop_named("housekeeping");
-        let thread = spawn("housekeeping", &wired.shutdown, move || {
-            let mut reported = Instant::now();
-            loop {
-                for partition in boards.iter().flat_map(|board| board.partitions()) {
-                    health.tick(heartbeat);
-                    // A cluster that does not answer costs the end one question, not one a partition.
-                    if stopped.try_recv() == Err(TryRecvError::Disconnected) {
-                        break;
-                    }
-                    if let Ok((_, end)) = consumer.bounds(partition, ENDS_TIMEOUT) {
-                        metrics.end_offset(partition, end);
-                    }
-                }
-                if reported.elapsed() >= report_interval {
-                    metrics.interval_report().log();
-                    reported = Instant::now();
-                }
-                health.tick(heartbeat);
-                // Ends at once when the engine lets go of the other side.
-                if stopped.recv_timeout(ENDS_PERIOD.min(report_interval))
-                    != Err(crossbeam_channel::RecvTimeoutError::Timeout)
-                {
-                    health.loop_ended(heartbeat);
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { thread, stop })
-    }
-
-    fn stop(self) {
-        drop(self.stop);
-        // It reports nothing, so its end is all there is to know.
-        drop(self.thread.join());
-    }
+/// Metrics that know what they are about.
+fn metrics(config: &Config, input_partitions: i32) -> Arc<Metrics> {
+    let metrics = Metrics::new();
+    metrics.input_topic(&config.topics.input);
+    metrics.input_partitions(input_partitions);
+    metrics.memory_limit(config.limits.memory_bytes as u64);
+    metrics.client_version(&crate::kafka::properties::version().0);
+    metrics
 }
 
 /// The start line: what is in force, so that nobody has to guess it from defaults.
@@ -330,6 +286,7 @@ fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Op
         producer_queue_records = limits.producer_queue_records,
         batch_linger = ?pipeline.batch_linger,
         drain_timeout = ?pipeline.drain_timeout,
+        dlq_limit = pipeline.dlq_limit.map(|limit| limit.to_string()),
         stall_after = ?pipeline.stall_after,
         session_timeout = ?kafka.session_timeout,
         http = http.map(|addr| addr.to_string()),

@@ -59,7 +59,7 @@
 //! cli
 //! engine
 //! source    transform    sink
-//! batch
+//! batch     dlq_guard
 //! kafka     telemetry
 //! config    shutdown
 //! contract
@@ -83,6 +83,7 @@
 //! | [`rejection`] | why an event was refused: a closed set of reasons |
 //! | [`sink`] | outcomes → topics and offsets: order, delivery, dead letters, commits |
 //! | [`progress`] | what may be committed: token, ledger, board; no I/O, no threads, no clock |
+//! | [`dlq_guard`] | nothing more is read when too much of the latest was rejected |
 //! | [`kafka`] | the client: group member, producer, administration |
 //! | [`telemetry`] | logs, metrics, latencies, health |
 //! | [`shutdown`] | the order to stop, with its reason and its deadline |
@@ -93,6 +94,7 @@ pub mod batch;
 pub mod cli;
 pub mod config;
 pub mod contract;
+pub mod dlq_guard;
 pub mod engine;
 pub mod error;
 pub mod faults;

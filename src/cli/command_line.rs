@@ -37,7 +37,7 @@ pub fn command() -> Command {
         .disable_help_subcommand(true)
         .after_help("Every setting is a flag or an environment variable; `gristmill run --help` lists them all.\n\
                      Exit codes: 0 done, 1 not ready (healthcheck), 64 usage, 65 dead letters (try), 69 no broker, 70 a bug, \
-                     74 delivery impossible, 75 drain cut short, 77 refused, 78 configuration, 130 or 143 ended by a signal \
+                     74 delivery impossible, 75 drain cut short, 76 too many dead letters, 77 refused, 78 configuration, 130 or 143 ended by a signal \
                      without a drain.")
         .subcommands([
             run::command(),
@@ -112,8 +112,6 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
         .value_name(setting.hint)
         .help(format!("{} [{}]{default}", setting.help, setting.variable))
         .help_heading(setting.heading.as_str())
-        // What is not available yet says so, as the variable does.
-        .hide(setting.pending.is_some())
         .allow_hyphen_values(true);
     // `--allow-insecure` alone means yes.
     Some(if setting.hint == "BOOL" { arg.num_args(0..=1).default_missing_value("true") } else { arg })

@@ -75,6 +75,8 @@ pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode,
     }
     // A mock cluster knows no transactions.
     sources.set_flag("GRISTMILL_DELIVERY", "at-least-once".to_owned());
+    // However many events are to be invalid, each is accounted for.
+    sources.set_flag("GRISTMILL_DLQ_LIMIT", "off".to_owned());
     be_quiet(&mut sources);
     let mut resolver = Resolver::new(&sources, properties::judge);
     let config = resolver.config(std::io::stderr().is_terminal());

@@ -22,7 +22,7 @@ const HIDDEN: &str = "***";
 impl Resolver<'_> {
     /// All that `run` reads, in the order of the help, then what is passed through to the client.
     pub(super) fn in_force(&self, config: &Config) -> Vec<InForce> {
-        let read = SETTINGS.iter().filter(|setting| setting.pending.is_none() && Command::Run.reads(setting));
+        let read = SETTINGS.iter().filter(|setting| Command::Run.reads(setting));
         let mut all: Vec<InForce> = read
             .map(|setting| {
                 let given = self.sources().find(setting.variable);

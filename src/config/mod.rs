@@ -1,6 +1,7 @@
 //! What the engine will do: every value validated, every limit derived. Nothing here knows how it was typed.
 
 mod delivery;
+mod dlq_limit;
 mod env_file;
 mod in_force;
 pub mod limits;
@@ -15,6 +16,7 @@ mod telemetry;
 pub mod values;
 
 pub use delivery::Delivery;
+pub use dlq_limit::DlqLimit;
 pub use in_force::InForce;
 pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes};
@@ -216,6 +218,8 @@ pub struct Pipeline {
     pub rate_limit: Option<NonZeroU64>,
     /// Further tries of a record that a broker refused for itself.
     pub retry_limit: u32,
+    /// When so much is rejected, nothing more is read; `None` is off.
+    pub dlq_limit: Option<DlqLimit>,
     /// Not ready after so long without a delivery while there is something to deliver.
     pub stall_after: Duration,
     /// Time for a shutdown's or a revoke's drain.

@@ -5,12 +5,12 @@ use super::limits::MEMORY_LIMIT_MIN;
 use super::mistakes::{Mistake, Mistakes};
 use super::names::{self, Verdict};
 use super::properties::{self, Client, PropertyJudge};
-use super::settings::{Command, SETTINGS, TOPIC_NAMES, setting};
+use super::settings::{Command, TOPIC_NAMES, setting};
 use super::sources::Sources;
 use super::values::{self, Parsed, duration, integer, milliseconds, show_size, size, word};
 use super::{
-    Compression, Config, DeadLetterFormat, DeadLetterHeaders, DeadLetters, Group, Kafka, Limits, NewTopic,
-    OffsetReset, Pipeline, Topics,
+    Compression, Config, DeadLetterFormat, DeadLetterHeaders, DeadLetters, DlqLimit, Group, Kafka, Limits,
+    NewTopic, OffsetReset, Pipeline, Topics,
 };
 use std::num::NonZeroU64;
 use std::path::PathBuf;
@@ -131,7 +131,6 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// All mistakes that were met.
     pub fn finish<T>(mut self, command: Command, value: T) -> Result<(T, Vec<String>), Mistakes> {
-        self.pending(command);
         self.names(command);
         if self.mistakes.is_empty() {
             return Ok((value, self.warnings));
@@ -183,6 +182,7 @@ impl<'a> Resolver<'a> {
             batch_linger: self.get("GRISTMILL_BATCH_LINGER", duration(Duration::ZERO, 10 * SECOND)),
             rate_limit: self.optional("GRISTMILL_RATE_LIMIT", integer(1, u64::MAX)).and_then(NonZeroU64::new),
             retry_limit: self.get("KAFKA_RETRY_LIMIT", integer(0, 1_000_000)) as u32,
+            dlq_limit: self.get("GRISTMILL_DLQ_LIMIT", DlqLimit::parse),
             stall_after: self.get("GRISTMILL_STALL_AFTER", duration(SECOND, HOUR)),
             // A revoke's drain must end before the group gives the member up, which is after five minutes.
             drain_timeout: self.get("GRISTMILL_DRAIN_TIMEOUT", duration(SECOND / 10, 240 * SECOND)),
@@ -217,23 +217,6 @@ impl<'a> Resolver<'a> {
         DeadLetters {
             format: self.get("GRISTMILL_DLQ_FORMAT", word(FORMATS)),
             headers: self.get("GRISTMILL_DLQ_HEADERS", word(HEADERS)),
-        }
-    }
-
-    /// What is promised and not there yet.
-    fn pending(&mut self, command: Command) {
-        for setting in SETTINGS.iter().filter(|setting| command.reads(setting)) {
-            let Some(only) = setting.pending else { continue };
-            let Some(given) = self.sources.find(setting.variable) else { continue };
-            if !given.value.eq_ignore_ascii_case(only) {
-                let way_out = if only.is_empty() {
-                    "leave it unset".to_owned()
-                } else {
-                    format!("only {only} is taken")
-                };
-                let problem = format!("{}; not available yet, {way_out}", given.shown(setting.secret));
-                self.mistake(Mistake::about(&[setting.variable], problem));
-            }
         }
     }
 

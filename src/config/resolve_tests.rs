@@ -94,12 +94,18 @@ fn host_and_port_stand_in_for_servers() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    let error = resolve(&[("GRISTMILL_DLQ_LIMIT", "50%/10000")]).expect_err("it is not there yet");
-    assert_eq!(error.mistakes.len(), 1, "{error}");
-    assert!(error.to_string().contains("not available yet"), "{error}");
-    resolve(&[("GRISTMILL_DLQ_LIMIT", "off")]).expect("what there is, may be named");
-    resolve(&[("LOG_FILE_PATH", "")]).expect("empty is unset");
+fn the_dead_letter_limit_is_on_unless_it_is_off() {
+    let limit = |pairs: &[(&str, &str)]| {
+        resolve(pairs).map(|(config, _)| config.pipeline.dlq_limit.map(|limit| limit.to_string()))
+    };
+    assert_eq!(limit(&[]), Ok(Some("50%/10000".to_owned())));
+    assert_eq!(limit(&[("GRISTMILL_DLQ_LIMIT", "")]), Ok(Some("50%/10000".to_owned())), "empty is unset");
+    assert_eq!(limit(&[("GRISTMILL_DLQ_LIMIT", "Off")]), Ok(None));
+    let text = mistakes(&[("GRISTMILL_DLQ_LIMIT", "half")]);
+    assert!(
+        text.contains("GRISTMILL_DLQ_LIMIT (--dlq-limit): got \"half\" in the environment; takes a share"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -22,9 +22,6 @@ pub struct Setting {
     pub help: &'static str,
     /// Never shown, not even in an error.
     pub secret: bool,
-    /// `Some` while what the setting promises is not there yet: the only value that is taken (empty: none), and the help
-    /// does not show its flag.
-    pub pending: Option<&'static str>,
 }
 
 /// What a setting is for: the headings of the help, in its order.
@@ -114,14 +111,15 @@ pub const TOPIC_NAMES: [&str; 3] = ["KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC", "
 /// Where the audit line of a command goes that changes the cluster.
 const AUDIT: [&str; 3] = ["LOG_FORMAT", "LOG_FILE_PATH", "LOGGING_SERVICE"];
 
-/// What makes no sense for a cluster that lives in the demo's own process, or for an account that knows the built-in contract.
-const DEMO_KNOWS_BETTER: [&str; 6] = [
+/// What makes no sense for a cluster that lives in the demo's own process, or for an account of every event by the built-in contract.
+const DEMO_KNOWS_BETTER: [&str; 7] = [
     "GRISTMILL_CONTRACT",
     "GRISTMILL_INSTANCE_ID",
     "GRISTMILL_CONNECT_TIMEOUT",
     "GRISTMILL_ALLOW_INSECURE",
     "GRISTMILL_DELIVERY",
     "GRISTMILL_TRANSACTION_INTERVAL",
+    "GRISTMILL_DLQ_LIMIT",
 ];
 
 /// The setting of a variable.

@@ -1,5 +1,6 @@
 //! What a transaction holds: nothing of it counts as settled before the transaction is committed.
 
+use crate::dlq_guard::DlqGuard;
 use crate::progress::{Committable, Span};
 use crate::telemetry::metrics::{BatchTimes, Metrics, Settlement};
 use std::collections::BTreeMap;
@@ -49,10 +50,11 @@ impl Contents {
     }
 
     /// It is committed: its records are settled.
-    pub(super) fn settle(&mut self, metrics: &Metrics) {
+    pub(super) fn settle(&mut self, metrics: &Metrics, dlq_guard: &DlqGuard) {
         let now = Instant::now();
         for (settlement, times) in self.batches.drain(..) {
             metrics.batch_settled(&settlement, &BatchTimes { settled: now, ..times });
+            dlq_guard.settled(&settlement);
         }
         metrics.end_to_end_batch(&self.timestamps, SystemTime::now());
         self.timestamps.clear();
@@ -75,6 +77,8 @@ impl Contents {
 mod tests {
     use super::*;
     use crate::progress::Epoch;
+    use crate::telemetry::health::Health;
+    use std::time::Duration;
 
     fn times() -> BatchTimes {
         let now = Instant::now();
@@ -104,7 +108,8 @@ mod tests {
         contents.abandon(&metrics);
         assert_eq!((next(&contents, 0), metrics.accounting().abandoned), (None, 17));
         add(&mut contents, 0, span(3, 0, 10));
-        contents.settle(&metrics);
+        let health = Health::new(0, &[], Duration::from_secs(1));
+        contents.settle(&metrics, &DlqGuard::new(None, None, (metrics.clone(), health)));
         let accounting = metrics.accounting();
         assert_eq!((accounting.settled.output, accounting.in_flight()), (10, 0));
         contents.abandon(&metrics);

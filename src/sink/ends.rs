@@ -2,12 +2,13 @@
 
 use super::transaction::Renewal;
 use crate::batch::Batch;
+use crate::dlq_guard::DlqGuard;
 use crate::kafka::{CommitReplies, GroupConsumer, Producer};
 use crate::progress::Board;
 use crossbeam_channel::{Receiver, Sender};
 use std::sync::Arc;
 
-/// Its channels.
+/// Its channels, and who listens.
 pub struct SinkEnds {
     /// From the pool; closed when the last source has ended and the last job is done.
     pub processed: Receiver<Box<Batch>>,
@@ -15,6 +16,8 @@ pub struct SinkEnds {
     pub woken: Receiver<()>,
     /// The other side of it.
     pub wake: Sender<()>,
+    /// Hears of what is settled.
+    pub dlq_guard: Arc<DlqGuard>,
 }
 
 /// What the sink produces with.

@@ -27,7 +27,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The sink.
 pub struct Sink {
     pub(super) config: Arc<Config>,
-    ends: SinkEnds,
+    pub(super) ends: SinkEnds,
     pub(super) lanes: Vec<Lane>,
     pub(super) commits: Commits,
     pub(super) outbox: Outbox,
@@ -287,6 +287,7 @@ impl Sink {
                     transaction.contents.add(batch.source, token.spans(), account, &self.timestamps);
                 } else {
                     self.metrics.batch_settled(&in_flight.settlement, &times);
+                    self.ends.dlq_guard.settled(&in_flight.settlement);
                     self.metrics.end_to_end_batch(&self.timestamps, SystemTime::now());
                 }
                 let grown = lane.ledger.settle(token);

@@ -243,7 +243,7 @@ impl Sink {
     }
 
     fn on_committed(&mut self) {
-        let metrics = self.metrics.clone();
+        let (metrics, dlq_guard) = (self.metrics.clone(), self.ends.dlq_guard.clone());
         let transaction = self.transaction();
         transaction.phase = Phase::Open;
         transaction.since = None;
@@ -251,7 +251,7 @@ impl Sink {
         for reached in transaction.contents.all_reached() {
             transaction.poison.forget(reached.partition, reached.next);
         }
-        transaction.contents.settle(&metrics);
+        transaction.contents.settle(&metrics, &dlq_guard);
         metrics.commit(CommitResult::Ok);
         self.lanes.iter().for_each(|lane| lane.board.answered(GroupAnswer::Stored));
         if self.outbox.producer.take_disturbed() {

@@ -7,13 +7,14 @@ use super::positions::Positions;
 use super::rate::RateLimit;
 use super::until_end::UntilEnd;
 use crate::batch::Batch;
+use crate::config::Config;
 use crate::config::limits::RECORD_OVERHEAD_BYTES;
-use crate::config::{Config, Delivery};
+use crate::dlq_guard::DlqGuard;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{GroupConsumer, GroupEvent, Notice};
 use crate::progress::{Board, CommitToken};
-use crate::shutdown::{Reason, Shutdown};
+use crate::shutdown::Shutdown;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
@@ -32,6 +33,8 @@ pub struct SourceEnds {
     pub wake_sink: Sender<()>,
     /// Epochs and committable offsets, shared with the sink.
     pub board: Arc<Board>,
+    /// Whether to read.
+    pub dlq_guard: Arc<DlqGuard>,
 }
 
 /// One source thread.
@@ -62,7 +65,7 @@ pub struct Source {
 }
 
 /// How long a source waits for records or batches before it serves the group again.
-const POLL_PERIOD: Duration = Duration::from_millis(50);
+pub(super) const POLL_PERIOD: Duration = Duration::from_millis(50);
 
 /// How long one question to the cluster may take before it is asked again.
 pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(5);
@@ -153,8 +156,8 @@ impl Source {
         if self.ends.board.take_restart() {
             self.start_again()?;
         }
-        if self.ends.board.is_rolled_back() {
-            // What would be read now would be read again.
+        if self.ends.board.is_rolled_back() || self.ends.dlq_guard.has_tripped() {
+            // What would be read now would be read again, or be rejected like what was read before.
             self.welcome_all();
             self.ends.readable.recv_timeout(POLL_PERIOD).ok();
             return Ok(());
@@ -272,7 +275,7 @@ impl Source {
         self.at_home.pop()
     }
 
-    fn welcome_all(&mut self) {
+    pub(super) fn welcome_all(&mut self) {
         while let Ok(batch) = self.ends.home.try_recv() {
             self.welcome(batch);
         }
@@ -316,40 +319,6 @@ impl Source {
     pub(super) fn wake_sink(&self) {
         // Full means that it is signalled already.
         self.ends.wake_sink.try_send(()).ok();
-    }
-
-    /// Under `--until-end`: whether this source has nothing more to read; asks for the end when all sources have not.
-    fn is_at_end(&mut self) -> bool {
-        let Some(until_end) = self.until_end.clone() else { return false };
-        let at_end = if self.positions.is_empty() {
-            self.others_reached_the_end(&until_end)
-        } else {
-            self.positions.at_end()
-        };
-        // What may still be rolled back would have to be read again.
-        let is_over = at_end && (self.config.delivery == Delivery::AtLeastOnce || self.is_committed());
-        if until_end.report(self.number, is_over) {
-            self.shutdown.request(Reason::EndReached);
-        } else if at_end {
-            self.welcome_all();
-            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
-        }
-        at_end
-    }
-
-    /// Whether everything that was read is committed.
-    fn is_committed(&self) -> bool {
-        self.at_home.len() == self.config.limits.batches_per_source && !self.ends.board.has_uncommitted()
-    }
-
-    /// With no partition assigned the others have them all: the group's offsets tell how far they are.
-    fn others_reached_the_end(&mut self, until_end: &UntilEnd) -> bool {
-        if self.others_at_end.1.elapsed() >= Duration::from_secs(1) {
-            let committed = self.consumer.committed(&until_end.partitions(), QUESTION_TIMEOUT);
-            let reached = committed.is_ok_and(|committed| until_end.reached_by(&committed));
-            self.others_at_end = (reached, Instant::now());
-        }
-        self.others_at_end.0
     }
 
     fn close(mut self, leave: bool) -> bool {

@@ -1,7 +1,11 @@
 //! `--until-end`: the ends that were there at start, and which sources have reached theirs.
 
+use super::lifecycle::{POLL_PERIOD, QUESTION_TIMEOUT, Source};
+use crate::config::Delivery;
+use crate::shutdown::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Shared by the sources of a process.
 #[derive(Debug)]
@@ -44,6 +48,42 @@ impl UntilEnd {
             done.remove(&source);
         }
         done.len() == self.sources
+    }
+}
+
+impl Source {
+    /// Under `--until-end`: whether this source has nothing more to read; asks for the end when all sources have not.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        let Some(until_end) = self.until_end.clone() else { return false };
+        let at_end = if self.positions.is_empty() {
+            self.others_reached_the_end(&until_end)
+        } else {
+            self.positions.at_end()
+        };
+        // What may still be rolled back would have to be read again.
+        let is_over = at_end && (self.config.delivery == Delivery::AtLeastOnce || self.is_committed());
+        if until_end.report(self.number, is_over) {
+            self.shutdown.request(Reason::EndReached);
+        } else if at_end {
+            self.welcome_all();
+            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
+        }
+        at_end
+    }
+
+    /// Whether everything that was read is committed.
+    fn is_committed(&self) -> bool {
+        self.at_home.len() == self.config.limits.batches_per_source && !self.ends.board.has_uncommitted()
+    }
+
+    /// With no partition assigned the others have them all: the group's offsets tell how far they are.
+    fn others_reached_the_end(&mut self, until_end: &UntilEnd) -> bool {
+        if self.others_at_end.1.elapsed() >= Duration::from_secs(1) {
+            let committed = self.consumer.committed(&until_end.partitions(), QUESTION_TIMEOUT);
+            let reached = committed.is_ok_and(|committed| until_end.reached_by(&committed));
+            self.others_at_end = (reached, Instant::now());
+        }
+        self.others_at_end.0
     }
 }
 

@@ -21,7 +21,7 @@ pub struct Health {
     loops: Box<[Heartbeat]>,
     joined: Box<[AtomicBool]>,
     producer_failed: OnceLock<String>,
-    dlq_limit_tripped: AtomicBool,
+    dlq_limit_tripped: OnceLock<String>,
     shutting_down: AtomicBool,
     delivered_ms: AtomicU64,
     stall_after: Duration,
@@ -57,7 +57,7 @@ impl Health {
             loops: names.map(|name| Heartbeat { name, ticked_ms: AtomicU64::new(0) }).collect(),
             joined: (0..source_threads).map(|_| AtomicBool::new(false)).collect(),
             producer_failed: OnceLock::new(),
-            dlq_limit_tripped: AtomicBool::new(false),
+            dlq_limit_tripped: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
             delivered_ms: AtomicU64::new(0),
             stall_after,
@@ -107,9 +107,9 @@ impl Health {
         self.producer_failed.get_or_init(|| reason.to_owned());
     }
 
-    /// Too much is refused: reading is paused (or goes on again).
-    pub fn dlq_limit_tripped(&self, tripped: bool) {
-        self.dlq_limit_tripped.store(tripped, Ordering::Relaxed);
+    /// Too much is rejected: nothing more is read. There is no way back.
+    pub fn dlq_limit_tripped(&self, finding: &str) {
+        self.dlq_limit_tripped.get_or_init(|| finding.to_owned());
     }
 
     /// A shutdown began; there is no way back.
@@ -142,8 +142,8 @@ impl Health {
         if let Some(reason) = self.producer_failed.get() {
             missing.push(format!("producer failed: {reason}"));
         }
-        if self.dlq_limit_tripped.load(Ordering::Relaxed) {
-            missing.push("dead letter limit tripped, reading is paused".to_owned());
+        if let Some(finding) = self.dlq_limit_tripped.get() {
+            missing.push(format!("too many dead letters, nothing more is read: {finding}"));
         }
         missing.extend(self.stalled(now, waiting_since));
         Verdict { missing }
@@ -246,14 +246,13 @@ mod tests {
         assert_eq!(health.ready(now, None).text("ready"), "ready\n");
         health.producer_failed("fenced by another instance");
         health.producer_failed("a later reason");
-        health.dlq_limit_tripped(true);
+        health.dlq_limit_tripped("9 of the last 10 records were rejected");
         health.shutting_down();
         let text = "not ready\n- shutting down\n- producer failed: fenced by another instance\n\
-                    - dead letter limit tripped, reading is paused\n";
+                    - too many dead letters, nothing more is read: 9 of the last 10 records were rejected\n";
         assert_eq!(health.ready(now, None).text("ready"), text);
         health.group_joined(0, false);
-        health.dlq_limit_tripped(false);
-        assert_eq!(health.ready(now, None).missing().len(), 3);
+        assert_eq!(health.ready(now, None).missing().len(), 4);
     }
 
     #[test]

@@ -115,7 +115,7 @@ pub struct Facts {
     pub memory_limit_bytes: Option<u64>,
     /// Settled partitions that have lag but do not move.
     pub stalled_partitions: u64,
-    /// Reading is paused because too much is refused.
+    /// Nothing more is read because too much is rejected.
     pub dlq_limit_tripped: bool,
 }
 
@@ -271,7 +271,7 @@ impl Metrics {
         self.state().facts.stalled_partitions = count;
     }
 
-    /// Too much is refused: reading is paused (or goes on again).
+    /// Whether too much is rejected, so that nothing more is read.
     pub fn dlq_limit_tripped(&self, tripped: bool) {
         self.state().facts.dlq_limit_tripped = tripped;
     }

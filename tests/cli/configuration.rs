@@ -104,12 +104,12 @@ fn what_an_order_lacks_is_told_with_the_rest() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    as_text(&["run"]).with_topics().env("GRISTMILL_DLQ_LIMIT", "50%/10000").run().is("not-available-yet");
+fn a_dead_letter_limit_is_a_share_of_so_many_records() {
+    as_text(&["run"]).with_topics().env("GRISTMILL_DLQ_LIMIT", "50%").run().is("dlq-limit-wrong");
     for command in ["run", "check"] {
-        Gristmill::new(&[command, "--dlq-limit", "1s"])
+        Gristmill::new(&[command, "--dlq-limit", "100%/10"])
             .run()
-            .fails_with(78, "on the command line; not available yet");
+            .fails_with(78, "on the command line; takes a share");
     }
 }
 

@@ -11,6 +11,7 @@ mod crash;
 mod ends;
 mod engine_with_faults;
 mod exactly;
+mod guards;
 mod hostile;
 mod letters;
 mod members;

@@ -2,6 +2,7 @@
 
 use crate::rig::{PATIENCE, Rig};
 use crossbeam_channel::bounded;
+use gristmill::dlq_guard::DlqGuard;
 use gristmill::error::ExitCode;
 use gristmill::kafka::GroupConsumer;
 use gristmill::shutdown::{Reason, Shutdown};
@@ -20,11 +21,12 @@ fn a_source_ends_when_the_sink_is_gone() {
     let (filled, _filled) = bounded(1);
     let (_readable, readable) = bounded(1);
     let (wake_sink, _woken) = bounded(1);
-    let ends = SourceEnds { home, filled, readable, wake_sink, board: Arc::default() };
     // So long a drain could wait.
     let shutdown = Arc::new(Shutdown::new(2 * PATIENCE));
-    let health = Health::new(1, &["sink"], PATIENCE);
-    let source = Source::new(config, 0, consumer, ends, shutdown.clone(), (Metrics::new(), health));
+    let told = (Metrics::new(), Health::new(1, &["sink"], PATIENCE));
+    let dlq_guard = Arc::new(DlqGuard::new(None, None, told.clone()));
+    let ends = SourceEnds { home, filled, readable, wake_sink, board: Arc::default(), dlq_guard };
+    let source = Source::new(config, 0, consumer, ends, shutdown.clone(), told);
     let (done, ended) = mpsc::channel();
     std::thread::spawn(move || done.send(source.run(false)).ok());
     assert!(!ended.recv_timeout(PATIENCE).expect("the source ends"), "nothing was drained");

@@ -6,6 +6,7 @@
 mod backpressure;
 mod deaths;
 mod ends;
+mod guards;
 mod order;
 mod outages;
 mod rebalances;

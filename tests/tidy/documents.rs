@@ -6,7 +6,7 @@
 use crate::assert_none;
 use crate::source::{read, root};
 use gristmill::config::names::{self, Verdict};
-use gristmill::config::settings::{SETTINGS, Setting};
+use gristmill::config::settings::SETTINGS;
 use gristmill::rejection::Reason;
 use gristmill::telemetry::descriptions;
 use std::path::Path;
@@ -29,9 +29,8 @@ fn tables() -> Vec<(&'static str, String)> {
 
 /// A table a heading, in the order of the help.
 fn configuration() -> String {
-    let shown: Vec<&Setting> = SETTINGS.iter().filter(|setting| setting.pending.is_none()).collect();
     let mut text = String::new();
-    for group in shown.chunk_by(|one, next| one.heading == next.heading) {
+    for group in SETTINGS.chunk_by(|one, next| one.heading == next.heading) {
         text.push_str(&format!("**{}**\n\n", group[0].heading.as_str()));
         text.push_str("| variable | default | meaning |\n|---|---|---|\n");
         for setting in group {

@@ -21,6 +21,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "config/",
             "shutdown.rs",
             "telemetry/",
+            "dlq_guard.rs",
             "source/",
             "transform/",
             "sink/",

@@ -198,7 +198,14 @@ pub static SETTINGS: &[Setting] = &[
         "dlq",
         "How a dead letter's headers are named: dlq, or connect (as Kafka Connect does)",
     ),
-    pending(plain(Delivery, "GRISTMILL_DLQ_LIMIT", "dlq-limit", "SHARE/RECORDS", "off", "off"), "off"),
+    plain(
+        Delivery,
+        "GRISTMILL_DLQ_LIMIT",
+        "dlq-limit",
+        "SHARE/RECORDS",
+        "50%/10000",
+        "Nothing more is read when more of the last so many records was rejected; off",
+    ),
     plain(
         Resources,
         "GRISTMILL_MEMORY_LIMIT",
@@ -338,14 +345,9 @@ const fn plain(
     default: &'static str,
     help: &'static str,
 ) -> Setting {
-    Setting { variable, flag: Some(flag), hint, default, heading, help, secret: false, pending: None }
+    Setting { variable, flag: Some(flag), hint, default, heading, help, secret: false }
 }
 
 const fn secret(heading: Heading, variable: &'static str, help: &'static str) -> Setting {
-    Setting { variable, flag: None, hint: "", default: "", heading, help, secret: true, pending: None }
-}
-
-const fn pending(mut setting: Setting, only: &'static str) -> Setting {
-    setting.pending = Some(only);
-    setting
+    Setting { variable, flag: None, hint: "", default: "", heading, help, secret: true }
 }

@@ -1,0 +1,68 @@
+//! The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag.
+
+use super::Wired;
+use super::thread::spawn;
+use crate::error::EngineError;
+use crate::kafka::GroupConsumer;
+use crate::progress::Board;
+use crossbeam_channel::{RecvTimeoutError, Sender, TryRecvError, bounded};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// The thread, and what ends it.
+pub(super) struct Housekeeping {
+    thread: JoinHandle<()>,
+    stop: Sender<()>,
+}
+
+/// How often the ends are asked.
+const ENDS_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long one such question may take.
+const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Housekeeping {
+    pub(super) fn start(
+        wired: &Wired,
+        consumer: Arc<GroupConsumer>,
+        boards: Vec<Arc<Board>>,
+    ) -> Result<Self, EngineError> {
+        let (stop, stopped) = bounded::<()>(0);
+        let (metrics, health) = (wired.metrics.clone(), wired.health.clone());
+        let report_interval = wired.config.pipeline.report_interval;
+        let heartbeat = health.loop_named("housekeeping");
+        let thread = spawn("housekeeping", &wired.shutdown, move || {
+            let mut reported = Instant::now();
+            loop {
+                for partition in boards.iter().flat_map(|board| board.partitions()) {
+                    health.tick(heartbeat);
+                    // A cluster that does not answer costs the end one question, not one a partition.
+                    if stopped.try_recv() == Err(TryRecvError::Disconnected) {
+                        break;
+                    }
+                    if let Ok((_, end)) = consumer.bounds(partition, ENDS_TIMEOUT) {
+                        metrics.end_offset(partition, end);
+                    }
+                }
+                if reported.elapsed() >= report_interval {
+                    metrics.interval_report().log();
+                    reported = Instant::now();
+                }
+                health.tick(heartbeat);
+                // Ends at once when the engine lets go of the other side.
+                if stopped.recv_timeout(ENDS_PERIOD.min(report_interval)) != Err(RecvTimeoutError::Timeout) {
+                    health.loop_ended(heartbeat);
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { thread, stop })
+    }
+
+    pub(super) fn stop(self) {
+        drop(self.stop);
+        // It reports nothing, so its end is all there is to know.
+        drop(self.thread.join());
+    }
+}
