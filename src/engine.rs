@@ -23,7 +23,7 @@ use crate::kafka::{CommitReplies, GroupConsumer, Producer, Records, WakeFn};
 use crate::progress::Board;
 use crate::shutdown::Shutdown;
 use crate::sink::{Producing, Renewal, Sink, SinkEnds, SourceLane, TargetTopics, Transactor};
-use crate::source::{RateLimit, Source, SourceEnds, UntilEnd};
+use crate::source::{InputEnds, RateLimit, Source, SourceEnds, UntilEnd};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::{self, HttpServer};
 use crate::telemetry::metrics::Metrics;
@@ -80,7 +80,8 @@ impl Engine {
             false => None,
         };
         log_start(&config, &plan, &targets, http.as_ref().map(HttpServer::addr));
-        let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, wake };
+        let input_ends = Arc::default();
+        let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, input_ends, wake };
         let (filled_in, filled) = bounded(wired.batches());
         let (processed_in, processed) = bounded(wired.batches());
         let mut lanes = Vec::with_capacity(sources);
@@ -165,6 +166,7 @@ struct Wired {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     dlq_guard: Arc<DlqGuard>,
+    input_ends: Arc<InputEnds>,
     /// Wakes the sink.
     wake: Sender<()>,
 }
@@ -192,8 +194,15 @@ impl Wired {
         }
         let (readable_in, readable) = bounded(1);
         consumer.wake_on_records(wake_fn(&readable_in));
-        let (wake_sink, board, dlq_guard) = (self.wake.clone(), board.clone(), self.dlq_guard.clone());
-        let ends = SourceEnds { home, filled, readable, wake_sink, board, dlq_guard };
+        let ends = SourceEnds {
+            home,
+            filled,
+            readable,
+            wake_sink: self.wake.clone(),
+            board: board.clone(),
+            dlq_guard: self.dlq_guard.clone(),
+            input_ends: self.input_ends.clone(),
+        };
         Source::new(
             self.config.clone(),
             number,
@@ -288,6 +297,8 @@ fn log_start(config: &Config, plan: &Plan, targets: &[(i32, usize); 2], http: Op
         drain_timeout = ?pipeline.drain_timeout,
         dlq_limit = pipeline.dlq_limit.map(|limit| limit.to_string()),
         stall_after = ?pipeline.stall_after,
+        watchdog_after = ?pipeline.watchdog_after,
+        watchdog_exit = pipeline.watchdog_exit,
         session_timeout = ?kafka.session_timeout,
         http = http.map(|addr| addr.to_string()),
         "starting"

@@ -222,6 +222,10 @@ pub struct Pipeline {
     pub dlq_limit: Option<DlqLimit>,
     /// Not ready after so long without a delivery while there is something to deliver.
     pub stall_after: Duration,
+    /// A partition with lag has stalled when nothing was read for so long and nothing here holds the reading back.
+    pub watchdog_after: Duration,
+    /// Whether to end for that while brokers answer.
+    pub watchdog_exit: bool,
     /// Time for a shutdown's or a revoke's drain.
     pub drain_timeout: Duration,
     /// Latency percentiles go to the log so often.

@@ -184,6 +184,8 @@ impl<'a> Resolver<'a> {
             retry_limit: self.get("KAFKA_RETRY_LIMIT", integer(0, 1_000_000)) as u32,
             dlq_limit: self.get("GRISTMILL_DLQ_LIMIT", DlqLimit::parse),
             stall_after: self.get("GRISTMILL_STALL_AFTER", duration(SECOND, HOUR)),
+            watchdog_after: self.get("GRISTMILL_WATCHDOG_AFTER", duration(SECOND, HOUR)),
+            watchdog_exit: self.get("GRISTMILL_WATCHDOG_EXIT", values::boolean),
             // A revoke's drain must end before the group gives the member up, which is after five minutes.
             drain_timeout: self.get("GRISTMILL_DRAIN_TIMEOUT", duration(SECOND / 10, 240 * SECOND)),
             report_interval: self.get("GRISTMILL_REPORT_INTERVAL", duration(SECOND, 24 * HOUR)),

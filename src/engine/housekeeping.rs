@@ -1,4 +1,5 @@
-//! The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag.
+//! The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag and the
+//! watchdogs.
 
 use super::Wired;
 use super::thread::spawn;
@@ -29,7 +30,7 @@ impl Housekeeping {
         boards: Vec<Arc<Board>>,
     ) -> Result<Self, EngineError> {
         let (stop, stopped) = bounded::<()>(0);
-        let (metrics, health) = (wired.metrics.clone(), wired.health.clone());
+        let (metrics, health, ends) = (wired.metrics.clone(), wired.health.clone(), wired.input_ends.clone());
         let report_interval = wired.config.pipeline.report_interval;
         let heartbeat = health.loop_named("housekeeping");
         let thread = spawn("housekeeping", &wired.shutdown, move || {
@@ -43,6 +44,7 @@ impl Housekeeping {
                     }
                     if let Ok((_, end)) = consumer.bounds(partition, ENDS_TIMEOUT) {
                         metrics.end_offset(partition, end);
+                        ends.tell(partition, end, Instant::now());
                     }
                 }
                 if reported.elapsed() >= report_interval {

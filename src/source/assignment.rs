@@ -20,6 +20,7 @@ impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
         let Some(starts) = self.starts(partitions)? else { return self.decline() };
+        self.watchdog.joined();
         self.take_up(&starts);
         self.keep_places(partitions);
         self.announce();
@@ -28,7 +29,7 @@ impl Source {
     }
 
     /// The group's offset of each partition, and its start; `None` if the end was asked for meanwhile.
-    fn starts(&self, partitions: &[i32]) -> Result<Option<Vec<Start>>, EngineError> {
+    fn starts(&mut self, partitions: &[i32]) -> Result<Option<Vec<Start>>, EngineError> {
         let committed = match partitions {
             // There are more members than partitions, and we wait for our turn.
             [] => Some(Vec::new()),
@@ -94,6 +95,10 @@ impl Source {
         // delivered again by the new owner: a duplicate, never a loss.
         let drained = !lost && self.drain(partitions, Instant::now() + self.config.pipeline.drain_timeout);
         faults::pass(Point::InRevoke);
+        if lost {
+            let places = self.positions.open_places().filter(|(partition, _)| partitions.contains(partition));
+            places.for_each(|(partition, next)| self.watchdog.lost(partition, next));
+        }
         for &partition in partitions {
             self.ends.board.release(partition);
             self.positions.remove(partition);
@@ -121,7 +126,7 @@ impl Source {
     }
 
     /// Where a partition starts that the group has no offset for; `None` if the end was asked for meanwhile.
-    fn start_without_commit(&self, partition: i32) -> Result<Option<i64>, EngineError> {
+    fn start_without_commit(&mut self, partition: i32) -> Result<Option<i64>, EngineError> {
         let Some(bounds) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
             return Ok(None);
         };
@@ -141,7 +146,7 @@ impl Source {
     /// Asks the cluster until it answers: an outage is waited for. What a broker refuses is an error. `None`: the end was asked
     /// for meanwhile.
     fn ask<T>(
-        &self,
+        &mut self,
         question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
     ) -> Result<Option<T>, EngineError> {
         loop {
@@ -156,6 +161,7 @@ impl Source {
                 return Ok(None);
             }
             self.health.tick(self.health.source_loop(self.number));
+            self.watch()?;
             tracing::warn!(%error, group = self.config.group.id, "the cluster does not answer, asking again");
         }
     }

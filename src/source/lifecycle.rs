@@ -6,6 +6,7 @@
 use super::positions::Positions;
 use super::rate::RateLimit;
 use super::until_end::UntilEnd;
+use super::watchdog::{InputEnds, Watchdog};
 use crate::batch::Batch;
 use crate::config::Config;
 use crate::config::limits::RECORD_OVERHEAD_BYTES;
@@ -35,6 +36,8 @@ pub struct SourceEnds {
     pub board: Arc<Board>,
     /// Whether to read.
     pub dlq_guard: Arc<DlqGuard>,
+    /// Where the partitions end, as housekeeping knows it.
+    pub input_ends: Arc<InputEnds>,
 }
 
 /// One source thread.
@@ -62,6 +65,7 @@ pub struct Source {
     pub(super) join_overdue_at: Option<Instant>,
     /// Whether the group's offsets had reached the ends, and when that was asked.
     pub(super) others_at_end: (bool, Instant),
+    pub(super) watchdog: Watchdog,
 }
 
 /// How long a source waits for records or batches before it serves the group again.
@@ -84,8 +88,9 @@ impl Source {
         shutdown: Arc<Shutdown>,
         (metrics, health): (Arc<Metrics>, Arc<Health>),
     ) -> Self {
-        let batches = config.limits.batches_per_source;
+        let (batches, now) = (config.limits.batches_per_source, Instant::now());
         Self {
+            watchdog: Watchdog::new(config.pipeline.watchdog_after, ends.input_ends.clone(), now),
             number,
             consumer,
             ends,
@@ -100,8 +105,8 @@ impl Source {
             record_bytes: RECORD_BYTES_GUESS,
             positions: Positions::default(),
             sequence: 0,
-            join_overdue_at: Some(Instant::now() + config.kafka.connect_timeout),
-            others_at_end: (false, Instant::now()),
+            join_overdue_at: Some(now + config.kafka.connect_timeout),
+            others_at_end: (false, now),
             config,
         }
     }
@@ -156,6 +161,7 @@ impl Source {
         if self.ends.board.take_restart() {
             self.start_again()?;
         }
+        self.watch()?;
         if self.ends.board.is_rolled_back() || self.ends.dlq_guard.has_tripped() {
             // What would be read now would be read again, or be rejected like what was read before.
             self.welcome_all();
@@ -184,6 +190,9 @@ impl Source {
         let notices = self.consumer.read(&mut batch.records, wanted, self.config.pipeline.batch_linger);
         if let Some(limit) = &self.rate_limit {
             limit.give_back(wanted - batch.records.len());
+        }
+        if batch.records.len() + notices.len() < wanted {
+            self.watchdog.ran_dry();
         }
         // No span is sealed across an error: what came after it is given back and read again.
         let failure = notices.iter().find_map(|(row, notice)| Some((*row, self.failure(notice)?)));

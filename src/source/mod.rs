@@ -6,7 +6,9 @@ mod lifecycle;
 mod positions;
 mod rate;
 mod until_end;
+mod watchdog;
 
 pub use lifecycle::{Source, SourceEnds};
 pub use rate::RateLimit;
 pub use until_end::UntilEnd;
+pub use watchdog::InputEnds;

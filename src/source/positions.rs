@@ -55,6 +55,13 @@ impl Positions {
         self.partitions.iter().map(|(&partition, position)| (partition, position.next))
     }
 
+    /// The same of those that are not at their end.
+    pub(super) fn open_places(&self) -> impl Iterator<Item = (i32, i64)> {
+        let is_open = |position: &Position| position.end.is_none_or(|end| position.next < end);
+        let open = self.partitions.iter().filter(move |(_, position)| is_open(position));
+        open.map(|(&partition, position)| (partition, position.next))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.partitions.is_empty()
     }

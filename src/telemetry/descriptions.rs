@@ -101,7 +101,7 @@ metrics! {
     INPUT_PARTITIONS: Gauge "gristmill_input_partitions" []
         "Partitions of the input topic";
     STALLED_PARTITIONS: Gauge "gristmill_stalled_partitions" []
-        "Partitions of this member that have lag but do not move";
+        "Partitions of this member with lag that gave no record for GRISTMILL_WATCHDOG_AFTER though nothing here held the reading back";
     LAST_COMMIT: Gauge "gristmill_last_commit_timestamp_seconds" []
         "When the broker last confirmed a commit, in seconds since 1970; absent before the first";
     COMMITS: Counter "gristmill_commits_total" ["result"]

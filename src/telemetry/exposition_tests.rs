@@ -41,7 +41,9 @@ fn busy() -> Arc<Metrics> {
     metrics.commit(CommitResult::Failed);
     metrics.commit_fenced();
     metrics.records_expired(12);
-    metrics.stalled_partitions(1);
+    metrics.stalled_partitions(0, 2);
+    metrics.stalled_partitions(1, 1);
+    metrics.stalled_partitions(0, 0);
     metrics.dlq_limit_tripped(true);
     metrics
 }

@@ -10,6 +10,7 @@ pub use super::lag::PartitionLag;
 use super::lag::Partitions;
 pub use super::latency::BatchTimes;
 use super::latency::{Latencies, LatencyReport};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -113,7 +114,7 @@ pub struct Facts {
     pub client_version: String,
     /// `GRISTMILL_MEMORY_LIMIT`.
     pub memory_limit_bytes: Option<u64>,
-    /// Settled partitions that have lag but do not move.
+    /// Partitions that have lag and stand still though nothing here holds the reading back.
     pub stalled_partitions: u64,
     /// Nothing more is read because too much is rejected.
     pub dlq_limit_tripped: bool,
@@ -144,6 +145,8 @@ struct State {
     events: Events,
     facts: Facts,
     partitions: Partitions,
+    /// Stalled partitions by source.
+    stalled: BTreeMap<usize, u64>,
     /// When something was last settled, or the first record came to be in flight; only meaningful while one is.
     waiting_since: Option<Instant>,
 }
@@ -266,9 +269,11 @@ impl Metrics {
         self.state().partitions.set_settled(partition, next, timestamp_ms);
     }
 
-    /// Settled partitions that have lag but do not move.
-    pub fn stalled_partitions(&self, count: u64) {
-        self.state().facts.stalled_partitions = count;
+    /// Partitions of source `source` that have lag and stand still though nothing here holds the reading back.
+    pub fn stalled_partitions(&self, source: usize, count: u64) {
+        let mut state = self.state();
+        state.stalled.insert(source, count);
+        state.facts.stalled_partitions = state.stalled.values().sum();
     }
 
     /// Whether too much is rejected, so that nothing more is read.

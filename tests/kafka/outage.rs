@@ -106,6 +106,32 @@ fn a_broker_that_hangs() {
 }
 
 #[test]
+fn partitions_that_nobody_can_read_have_stalled() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::new(broker.bootstrap(), "stalled");
+    scene.fill(0, 30_000, Shape::default());
+    let run = scene.run().env("GRISTMILL_WATCHDOG_AFTER", "5s").env("GRISTMILL_WATCHDOG_EXIT", "true");
+    let (mill, http) = watched(run.env("GRISTMILL_RATE_LIMIT", "3000"));
+    let knows_lag =
+        || Ok(http.get("/metrics").1.lines().any(|line| line.starts_with("gristmill_lag_records{")));
+    wait_until("no lag is known", WITHIN, knows_lag).unwrap();
+    let stalled = || http.metric("gristmill_stalled_partitions");
+    assert_eq!(stalled(), Some(0.0));
+
+    broker.pause().unwrap();
+    wait_until("none has stalled", WITHIN, || Ok(stalled() > Some(0.0))).unwrap();
+    mill.wait_for("no broker answers for them");
+    assert_eq!(http.get("/livez").0, 200);
+    broker.resume().unwrap();
+    scene.wait_for_more(1_000);
+    wait_until("some are still said to have stalled", WITHIN, || Ok(stalled() == Some(0.0))).unwrap();
+    scene.wait_for_no_lag();
+    mill.stop();
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats(), "{account}");
+}
+
+#[test]
 fn the_leader_of_an_output_partition_goes_away() {
     let options = Options::own()
         .heap_mb(256)

@@ -12,3 +12,4 @@ mod outages;
 mod rebalances;
 mod refusals;
 mod rig;
+mod watchdog;

@@ -281,6 +281,22 @@ pub static SETTINGS: &[Setting] = &[
     ),
     plain(
         Telemetry,
+        "GRISTMILL_WATCHDOG_AFTER",
+        "watchdog-after",
+        "TIME",
+        "60s",
+        "A partition with lag has stalled when no record came for so long and nothing here holds the reading back",
+    ),
+    plain(
+        Telemetry,
+        "GRISTMILL_WATCHDOG_EXIT",
+        "watchdog-exit",
+        "BOOL",
+        "false",
+        "End (74) when a partition has stalled though its broker answers, so that a restart takes it up anew",
+    ),
+    plain(
+        Telemetry,
         "GRISTMILL_REPORT_INTERVAL",
         "report-interval",
         "TIME",
