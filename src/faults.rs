@@ -40,6 +40,8 @@ pub enum Point {
     AfterReports,
     /// A commit is about to be handed to the client.
     BeforeCommit,
+    /// The offsets are in the transaction, and its end is not asked for yet.
+    BeforeEnd,
     /// The broker has stored a commit.
     AfterCommit,
     /// Partitions are asked back, drained, and not yet given up.
@@ -59,12 +61,13 @@ impl Fault {
 
 impl Point {
     /// All of them, with their names.
-    pub const NAMES: [(&str, Point); 7] = [
+    pub const NAMES: [(&str, Point); 8] = [
         ("after-read", Point::AfterRead),
         ("after-produce", Point::AfterProduce),
         ("before-reports", Point::BeforeReports),
         ("after-reports", Point::AfterReports),
         ("before-commit", Point::BeforeCommit),
+        ("before-end", Point::BeforeEnd),
         ("after-commit", Point::AfterCommit),
         ("in-revoke", Point::InRevoke),
     ];

@@ -26,10 +26,23 @@ pub struct Options {
     pub own: bool,
     /// One that runs already, at this address, whatever `GRISTMILL_TEST_KAFKA` says.
     pub outside: Option<String>,
-    /// A listener beside the plain one: its security protocol, which is its name too, and its port.
-    pub listener: Option<(String, u16)>,
+    /// A listener beside the plain one.
+    pub listener: Option<Listener>,
     /// Further words for the tool that formats the storage, such as users to begin with.
     pub format_args: Vec<String>,
+}
+
+/// Where a broker listens beside its plain listener.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// What it is called in the broker's properties.
+    pub name: String,
+    /// Its security protocol, such as `PLAINTEXT`.
+    pub protocol: String,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// Where it sends its clients, as host and port.
+    pub advertised: String,
 }
 
 impl Default for Options {
@@ -317,13 +330,15 @@ fn properties(port: u16, controller: u16, options: &Options) -> Result<Vec<(Stri
         ("share.coordinator.state.topic.min.isr", "1".to_owned()),
     ];
     all.extend(single.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    if let Some((protocol, at)) = &options.listener {
-        for (name, value) in all.iter_mut().filter(|(name, _)| name.ends_with("listeners")) {
-            // The certificate is for a name, not for an address.
-            let host = if name == "listeners" { "127.0.0.1" } else { "localhost" };
-            value.push_str(&format!(",{protocol}://{host}:{at}"));
+    if let Some(Listener { name, protocol, port, advertised }) = &options.listener {
+        for (property, value) in all.iter_mut() {
+            match property.as_str() {
+                "listeners" => value.push_str(&format!(",{name}://127.0.0.1:{port}")),
+                "advertised.listeners" => value.push_str(&format!(",{name}://{advertised}")),
+                _ => {}
+            }
         }
-        let map = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{protocol}:{protocol}");
+        let map = format!("PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,{name}:{protocol}");
         all.push(("listener.security.protocol.map".to_owned(), map));
         all.push(("inter.broker.listener.name".to_owned(), "PLAINTEXT".to_owned()));
     }

@@ -3,7 +3,7 @@
 //!
 //! The certificate comes from `keytool`, which stands beside every `java`: self-signed, so that it is its own authority.
 
-use crate::broker::{self, Broker, Options, StartError};
+use crate::broker::{self, Broker, Listener, Options, StartError};
 use crate::child::Spawn;
 use crate::error::{Error, Result};
 use crate::topics::wait_until;
@@ -138,7 +138,13 @@ fn plan() -> std::result::Result<(Options, String, PathBuf), StartError> {
         .property("authorizer.class.name", "org.apache.kafka.metadata.authorizer.StandardAuthorizer")
         .property("super.users", "User:ANONYMOUS")
         .property("allow.everyone.if.no.acl.found", false);
-    options.listener = Some(("SASL_SSL".to_owned(), port));
+    options.listener = Some(Listener {
+        name: "SASL_SSL".to_owned(),
+        protocol: "SASL_SSL".to_owned(),
+        port,
+        // The certificate is for a name, not for an address.
+        advertised: format!("localhost:{port}"),
+    });
     options.format_args =
         vec!["--add-scram".to_owned(), format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]")];
     Ok((options, format!("localhost:{port}"), certificate))

@@ -8,7 +8,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ pub struct Topics {
     committed: BaseConsumer,
     /// Sees the ends of everything that was written.
     written: BaseConsumer,
+    /// Asks for the offsets of the group that was asked for last.
+    asking: Mutex<Option<(String, Arc<BaseConsumer>)>>,
 }
 
 const WITHIN: Duration = Duration::from_secs(30);
@@ -36,6 +38,7 @@ impl Topics {
             admin: client(bootstrap, "read_committed", "perf").create()?,
             committed: consumer("read_committed", "perf")?,
             written: consumer("read_uncommitted", "perf")?,
+            asking: Mutex::default(),
         })
     }
 
@@ -130,9 +133,27 @@ impl Topics {
         self.edges(&self.committed, name, Offset::Beginning)
     }
 
-    /// What a group has committed in each partition; `None` where it has not.
+    /// What a group has committed in each partition; `None` where it has not. An open transaction's offsets are waited for.
     pub fn group_offsets(&self, group: &str, name: &str) -> Result<Vec<Option<i64>>> {
-        let consumer: BaseConsumer = client(&self.bootstrap, "read_committed", group).create()?;
+        self.offsets_of(&client(&self.bootstrap, "read_committed", group).create()?, name)
+    }
+
+    /// The same as it stands: what an open transaction may commit yet is not waited for, and not counted. Asking again is quick.
+    pub fn group_offsets_so_far(&self, group: &str, name: &str) -> Result<Vec<Option<i64>>> {
+        let mut asking = self.asking.lock().expect("no one panics with this lock");
+        let consumer = match &*asking {
+            Some((asked, consumer)) if asked == group => Arc::clone(consumer),
+            _ => {
+                let consumer = Arc::new(client(&self.bootstrap, "read_uncommitted", group).create()?);
+                *asking = Some((group.to_owned(), Arc::clone(&consumer)));
+                consumer
+            }
+        };
+        drop(asking);
+        self.offsets_of(&consumer, name)
+    }
+
+    fn offsets_of(&self, consumer: &BaseConsumer, name: &str) -> Result<Vec<Option<i64>>> {
         let list = self.list(name, Offset::Invalid)?;
         let answer = again(|| Ok(consumer.committed_offsets(list.clone(), WITHIN)?))?;
         let elements = answer.elements();
@@ -168,6 +189,13 @@ impl Topics {
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let partition = topic.and_then(|topic| topic.partitions().iter().find(|one| one.id() == partition));
         partition.map(|one| one.leader()).ok_or_else(|| Error(format!("no such partition of {name}")))
+    }
+
+    /// Whether every replica of every partition is in sync, internal topics included.
+    pub fn are_in_sync(&self) -> Result<bool> {
+        let metadata = self.committed.fetch_metadata(None, WITHIN)?;
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        Ok(partitions.all(|one| one.leader() >= 0 && one.isr().len() == one.replicas().len()))
     }
 
     pub(crate) fn wait_for_brokers(&self, count: usize, within: Duration) -> Result<()> {

@@ -1,5 +1,6 @@
 //! The thread that begins and ends transactions: its calls wait for brokers, and the sink serves delivery reports meanwhile.
 
+use crate::faults::{self, Point};
 use crate::kafka::{GroupConsumer, Membership, Producer, TransactionError, Transactions};
 use crate::progress::{Board, Committable};
 use crate::shutdown::Shutdown;
@@ -152,10 +153,13 @@ impl Transactor {
             return Ok(());
         }
         let deadline = Instant::now() + COMMIT_PATIENCE;
+        faults::pass(Point::BeforeCommit);
         for (member, offsets) in &offers {
             self.insist(deadline, |wait| transactions.add_offsets(member, offsets, wait))?;
         }
+        faults::pass(Point::BeforeEnd);
         self.insist(deadline, |wait| transactions.commit(wait))?;
+        faults::pass(Point::AfterCommit);
         transactions.begin().map_err(Trouble::Client)
     }
 

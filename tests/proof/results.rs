@@ -1,78 +1,81 @@
-//! What was done and found: lines of JSON, a file a mode, and the table that is made from them.
+//! What was done and found: lines of JSON, a file for each kind of fault and delivery.
 
+use crate::kind::{Delivery, Kind};
 use perf::ledger::Account;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 /// One injected fault.
 pub(crate) struct Fault {
-    pub(crate) seed: u64,
+    /// What was done.
     pub(crate) fault: String,
-    /// From the start of the process to its end.
-    pub(crate) after_ms: u64,
+    /// The time in which it was looked at.
+    pub(crate) lasted: Duration,
     /// Records that came into the output meanwhile.
     pub(crate) delivered: i64,
-    /// Of the group when it died.
+    /// Of the group at the end.
     pub(crate) lag: i64,
-    /// From the start of the process to its first delivery.
-    pub(crate) recovery_ms: Option<u64>,
+    /// The longest time meanwhile in which nothing came into the output.
+    pub(crate) stall: Duration,
+    /// Until records flowed again: after the start of a process, after the loss of another member or a broker, after the end of a
+    /// disturbance on the network.
+    pub(crate) recovery: Option<Duration>,
     pub(crate) counts: bool,
 }
 
-/// The lines of one mode.
+/// An episode from its beginning to its account.
+pub(crate) struct Record {
+    pub(crate) seed: u64,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) account: Account,
+    pub(crate) took: Duration,
+}
+
+/// The lines of one kind and delivery.
 pub(crate) struct Results {
-    delivery: String,
-    table: PathBuf,
     file: File,
     lines: Vec<Value>,
 }
 
 impl Results {
     /// Goes on with what is there.
-    pub(crate) fn open(folder: &Path, delivery: &str) -> Self {
+    pub(crate) fn open(folder: &Path, kind: Kind, delivery: Delivery) -> Self {
         std::fs::create_dir_all(folder).unwrap();
-        let path = folder.join(format!("{delivery}.jsonl"));
+        let path = folder.join(file_name(kind, delivery));
         let text = std::fs::read_to_string(&path).unwrap_or_default();
-        // A run that was killed may have left half a line.
-        let lines = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        let mut results =
-            Self { delivery: delivery.to_owned(), table: folder.join(format!("{delivery}.md")), file, lines };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
         if !text.is_empty() && !text.ends_with('\n') {
-            results.file.write_all(b"\n").unwrap();
+            // A run that was killed has left half a line.
+            file.write_all(b"\n").unwrap();
         }
-        results
+        Self { file, lines: lines(&text) }
     }
 
     /// Whether the episode with this seed was run to its end.
     pub(crate) fn has_account(&self, seed: u64) -> bool {
-        self.accounts().any(|line| line["seed"] == seed)
+        accounts(&self.lines).any(|line| line["seed"] == seed)
     }
 
-    /// Kills that count, of episodes with an account.
-    pub(crate) fn kills_that_count(&self) -> u64 {
-        self.faults().filter(|line| line["counts"] == true).count() as u64
+    /// What [`Kind::target`] is about: faults that count, or minutes.
+    pub(crate) fn reached(&self, kind: Kind) -> u64 {
+        if kind == Kind::Proxy {
+            return sum(accounts(&self.lines), |line| &line["took_ms"]) / 60_000;
+        }
+        faults(&self.lines).filter(|line| line["counts"] == true).count() as u64
     }
 
-    pub(crate) fn fault(&mut self, fault: &Fault) {
-        self.push(json!({
-            "seed": fault.seed,
-            "fault": fault.fault,
-            "after_ms": fault.after_ms,
-            "delivered": fault.delivered,
-            "lag": fault.lag,
-            "recovery_ms": fault.recovery_ms,
-            "counts": fault.counts,
-        }));
-    }
-
-    pub(crate) fn account(&mut self, seed: u64, account: &Account, took: Duration) {
-        self.push(json!({
+    /// Writes down an episode: each fault and the account.
+    pub(crate) fn push(&mut self, record: &Record) {
+        let (seed, account) = (record.seed, &record.account);
+        let mut lines: Vec<Value> = record.faults.iter().map(|fault| fault.line(seed)).collect();
+        lines.push(json!({
             "seed": seed,
+            "day": OffsetDateTime::now_utc().date().to_string(),
+            "took_ms": millis(record.took),
             "account": {
                 "events": account.input,
                 "lost": account.lost,
@@ -81,51 +84,56 @@ impl Results {
                 "disordered": account.disordered,
                 "foreign": account.foreign,
             },
-            "took_ms": took.as_millis() as u64,
         }));
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        // In one call, and the account last: a run that is killed meanwhile leaves an episode that is run again.
+        self.file.write_all(text.as_bytes()).unwrap();
+        self.lines.extend(lines);
     }
+}
 
-    /// Faults of each kind with the slowest recovery, and the sums of the accounts.
-    pub(crate) fn write_table(&self) {
-        let mut kinds: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
-        for line in self.faults() {
-            let kind = kinds.entry(line["fault"].as_str().unwrap_or_default().to_owned()).or_default();
-            kind.0 += 1;
-            kind.1 += u64::from(line["counts"] == true);
-            kind.2 = kind.2.max(line["recovery_ms"].as_u64().unwrap_or(0));
-        }
-        let mut text = format!(
-            "# {}\n\n| fault | injected | that count | slowest recovery |\n|---|---|---|---|\n",
-            self.delivery
-        );
-        for (kind, (injected, counts, slowest)) in kinds {
-            let slowest = if slowest == 0 { String::new() } else { format!("{slowest} ms") };
-            text.push_str(&format!("| {kind} | {injected} | {counts} | {slowest} |\n"));
-        }
-        text.push_str("\n| episodes | events | lost | repeated | misplaced | out of order | foreign |\n|---|---|---|---|---|---|---|\n");
-        let sum = |name: &str| self.accounts().filter_map(|line| line["account"][name].as_u64()).sum::<u64>();
-        text.push_str(&format!("| {} |", self.accounts().count()));
-        for name in ["events", "lost", "repeated", "misplaced", "disordered", "foreign"] {
-            text.push_str(&format!(" {} |", sum(name)));
-        }
-        text.push('\n');
-        std::fs::write(&self.table, text).unwrap();
-    }
-
-    fn push(&mut self, line: Value) {
-        // In one call, so that a kill leaves a whole line or half of one, and never two halves.
-        self.file.write_all(format!("{line}\n").as_bytes()).unwrap();
-        self.lines.push(line);
-    }
-
-    fn accounts(&self) -> impl Iterator<Item = &Value> {
-        self.lines.iter().filter(|line| line.get("account").is_some())
-    }
-
-    /// Of an episode that was begun twice, the faults of both.
-    fn faults(&self) -> impl Iterator<Item = &Value> {
-        self.lines.iter().filter(|line| {
-            line.get("fault").is_some() && self.accounts().any(|account| account["seed"] == line["seed"])
+impl Fault {
+    fn line(&self, seed: u64) -> Value {
+        json!({
+            "seed": seed,
+            "fault": self.fault,
+            "lasted_ms": millis(self.lasted),
+            "delivered": self.delivered,
+            "lag": self.lag,
+            "stall_ms": millis(self.stall),
+            "recovery_ms": self.recovery.map(millis),
+            "counts": self.counts,
         })
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
+}
+
+/// Where the lines of a kind and delivery are.
+pub(crate) fn file_name(kind: Kind, delivery: Delivery) -> String {
+    format!("{}.{}.jsonl", kind.name(), delivery.name())
+}
+
+/// The lines of a file; half a line is none.
+pub(crate) fn lines(text: &str) -> Vec<Value> {
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The accounts among the lines.
+pub(crate) fn accounts(lines: &[Value]) -> impl Iterator<Item = &Value> {
+    lines.iter().filter(|line| line.get("account").is_some())
+}
+
+/// The faults of episodes with an account.
+pub(crate) fn faults(lines: &[Value]) -> impl Iterator<Item = &Value> {
+    lines.iter().filter(|line| {
+        line.get("fault").is_some() && accounts(lines).any(|account| account["seed"] == line["seed"])
+    })
+}
+
+/// The sum of a number in several lines.
+pub(crate) fn sum<'a>(lines: impl Iterator<Item = &'a Value>, number: impl Fn(&Value) -> &Value) -> u64 {
+    lines.filter_map(|line| number(line).as_u64()).sum()
 }

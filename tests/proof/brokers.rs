@@ -1,0 +1,36 @@
+//! Three brokers, every topic on all of them: kill -9 for one after the other.
+
+use crate::episode::{Episode, PATIENCE};
+use crate::world::World;
+use perf::topics::wait_until;
+use std::time::{Duration, Instant};
+
+/// Brokers that are killed in an episode.
+const KILLS: u32 = 5;
+
+/// Events a second.
+const RATE: u32 = 1_500;
+
+/// The next one is killed when all replicas are in sync again: two at a time are an outage, and no fault of an engine.
+pub(crate) fn run(episode: &mut Episode<'_>) {
+    let World::Cluster(cluster) = episode.world else { panic!("brokers are killed in a cluster") };
+    episode.keep_lag(30 * RATE);
+    let mill = episode.start_assigned("mill", RATE);
+    episode.wait_for_flow(|| mill.told());
+    for _ in 0..KILLS {
+        episode.keep_lag(30 * RATE);
+        let node = episode.random.one_of(&[1, 2, 3]);
+        let window = episode.open();
+        // Not a wait for anything: the moment of the kill is what is random.
+        std::thread::sleep(Duration::from_millis(episode.random.below(500)));
+        cluster.kill(node).unwrap();
+        let killed = Instant::now();
+        episode.wait_for_flow(|| mill.told());
+        let recovery = killed.elapsed();
+        cluster.restart(node).unwrap();
+        wait_until("a replica lags", PATIENCE, || episode.scene.topics.are_in_sync()).unwrap();
+        episode.wait_for_flow(|| mill.told());
+        episode.close(window, "kill -9 of a broker", Some(recovery));
+    }
+    mill.stop();
+}

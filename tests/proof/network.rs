@@ -1,0 +1,86 @@
+//! The network between engine and broker: slow, silent, broken, and broken at the worst moment.
+
+use crate::episode::{Episode, PATIENCE};
+use crate::kind::Delivery;
+use crate::proxy::{Proxy, Trap};
+use crate::world::World;
+use std::time::{Duration, Instant};
+
+/// Disturbances of an episode.
+const DISTURBANCES: u32 = 12;
+
+/// Events a second.
+const RATE: u32 = 1_500;
+
+/// Requests that are lost, or whose answers are, by their numbers in Kafka's protocol.
+const AT_LEAST_ONCE: [(&str, i16); 4] =
+    [("Produce", 0), ("Fetch", 1), ("OffsetCommit", 8), ("Heartbeat", 12)];
+
+/// The same where offsets go with transactions.
+const EXACTLY_ONCE: [(&str, i16); 6] = [
+    ("Produce", 0),
+    ("Fetch", 1),
+    ("Heartbeat", 12),
+    ("AddPartitionsToTxn", 24),
+    ("EndTxn", 26),
+    ("TxnOffsetCommit", 28),
+];
+
+/// One disturbance after the other; the next one when all flows again.
+pub(crate) fn run(episode: &mut Episode<'_>) {
+    let World::Proxied(_, proxy) = episode.world else { panic!("the network is disturbed at the proxy") };
+    episode.keep_lag(20 * RATE);
+    let mill = episode.start_assigned("mill", RATE);
+    episode.wait_for_flow(|| mill.told());
+    for _ in 0..DISTURBANCES {
+        episode.keep_lag(20 * RATE);
+        let window = episode.open();
+        // Not a wait for anything: the moment of the fault is what is random.
+        std::thread::sleep(Duration::from_millis(episode.random.below(500)));
+        let fault = disturb(episode, proxy);
+        proxy.mend();
+        let mended = Instant::now();
+        episode.wait_for_flow(|| mill.told());
+        episode.close(window, fault, Some(mended.elapsed()));
+    }
+    mill.stop();
+}
+
+fn disturb(episode: &mut Episode<'_>, proxy: &Proxy) -> String {
+    let lasts = Duration::from_millis(500 + episode.random.below(9_500));
+    match episode.random.below(8) {
+        0 => {
+            proxy.delay(Duration::from_millis(20 + episode.random.below(380)));
+            std::thread::sleep(lasts);
+            "the network is slow".to_owned()
+        }
+        1 => {
+            proxy.stall();
+            std::thread::sleep(lasts);
+            "the network is silent".to_owned()
+        }
+        2 => {
+            proxy.cut();
+            "connections break".to_owned()
+        }
+        3 => {
+            proxy.refuse();
+            std::thread::sleep(lasts / 2);
+            "connections break and are refused".to_owned()
+        }
+        _ => {
+            let requests = match episode.delivery {
+                Delivery::AtLeastOnce => &AT_LEAST_ONCE[..],
+                Delivery::ExactlyOnce => &EXACTLY_ONCE[..],
+            };
+            let (name, number) = episode.random.one_of(requests);
+            let (trap, fault) = if episode.random.chance(0.5) {
+                (Trap::Request(number), format!("{name} is lost"))
+            } else {
+                (Trap::Answer(number), format!("the answer to {name} is lost"))
+            };
+            assert!(proxy.trap(trap, PATIENCE), "no {name} was sent");
+            fault
+        }
+    }
+}
