@@ -35,6 +35,53 @@ fn members_join_and_leave_under_load() {
     scene.assert_clean();
 }
 
+/// How many lines of a process have this in them.
+fn count_lines(mill: &Mill, text: &str) -> usize {
+    mill.child().stderr().iter().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn a_rolling_restart_of_static_members_repeats_nothing_and_moves_nothing() {
+    const MEMBERS: usize = 3;
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "rolling");
+    scene.fill(0, 60_000, Shape { tombstones: 0.01, ..Shape::default() });
+    let join = |member: usize| {
+        let run = scene.run().env("GRISTMILL_INSTANCE_ID", format!("mill-{member}"));
+        Mill::start(run.env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0").env("GRISTMILL_RATE_LIMIT", "1500"))
+    };
+    let wait_for_share = |mill: &Mill| {
+        let http = mill.http();
+        wait_until("a member did not get its share", WITHIN, || {
+            Ok(http.metric("gristmill_assigned_partitions") == Some(2.0))
+        })
+        .unwrap_or_else(|error| panic!("{error}\n{}", mill.told()));
+    };
+    let mut mills: Vec<Mill> = (0..MEMBERS).map(join).collect();
+    mills.iter().for_each(wait_for_share);
+    let changes = |mills: &[Mill]| -> usize {
+        let lines = ["partitions assigned", "partitions revoked"];
+        lines.iter().flat_map(|line| mills.iter().map(|mill| count_lines(mill, line))).sum()
+    };
+    for member in 0..MEMBERS {
+        let leaver = mills.remove(0);
+        let before = changes(&mills);
+        assert_eq!(leaver.stop().not_committed, 0);
+        let next = join(member);
+        wait_for_share(&next);
+        scene.wait_for_more(500);
+        assert_eq!(changes(&mills), before, "the others keep what they have: {}", mills[0].told());
+        assert_eq!(changes(std::slice::from_ref(&next)), 1, "{}", next.told());
+        mills.push(next);
+    }
+    assert!(scene.lag() > 0, "the load did not outlast the members");
+    scene.wait_for_no_lag();
+    let ends: Vec<_> = mills.iter().map(Mill::stop).collect();
+    assert!(ends.iter().all(|end| end.consumed > 0 && end.not_committed == 0), "{ends:?}");
+    scene.assert_all_committed();
+    assert_eq!(scene.assert_clean().input, 60_000);
+}
+
 #[test]
 fn a_rebalance_does_not_move_a_partition_that_is_read_to_its_end() {
     let Some(broker) = Broker::shared() else { return };
