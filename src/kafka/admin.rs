@@ -1,10 +1,12 @@
 //! Questions to and orders for the cluster, outside the data path: is it there, what are the topics like, make them.
 
 mod group_offsets;
+mod patience;
 mod topic_limits;
 
 pub use group_offsets::Moved;
 
+use self::patience::is_settling_code;
 use super::context::Context;
 use super::properties::{base, pass_through};
 use crate::config::values::show_duration;
@@ -136,7 +138,7 @@ impl Admin {
         partition: i32,
         timeout: Duration,
     ) -> Result<(i64, i64), EngineError> {
-        let answer = self.client.fetch_watermarks(topic, partition, timeout);
+        let answer = self.ask(timeout, |left| self.client.fetch_watermarks(topic, partition, left));
         answer.map_err(|error| self.sort(&error, &format!("read the offsets of topic {topic}")))
     }
 
@@ -245,17 +247,18 @@ impl Admin {
             Code::OperationTimedOut
             | Code::RequestTimedOut
             | Code::BrokerTransportFailure
-            | Code::AllBrokersDown
-            | Code::CoordinatorLoadInProgress
-            | Code::CoordinatorNotAvailable
-            | Code::NotCoordinator => {
-                let servers = &self.kafka.bootstrap_servers;
-                let message =
-                    format!("could not {doing}: {code}; asked by way of {servers} (KAFKA_BOOTSTRAP_SERVERS)");
-                EngineError::new(Stage::Start, ExitCode::Unavailable, message)
-            }
+            | Code::AllBrokersDown => self.unanswered(doing, code),
+            settling if is_settling_code(settling) => self.unanswered(doing, code),
             _ => EngineError::new(Stage::Start, ExitCode::Config, format!("could not {doing}: {code}")),
         }
+    }
+
+    /// Nobody answered, or nobody who could.
+    fn unanswered(&self, doing: &str, code: RDKafkaErrorCode) -> EngineError {
+        let servers = &self.kafka.bootstrap_servers;
+        let message =
+            format!("could not {doing}: {code}; asked by way of {servers} (KAFKA_BOOTSTRAP_SERVERS)");
+        EngineError::new(Stage::Start, ExitCode::Unavailable, message)
     }
 }
 

@@ -253,34 +253,42 @@ fn check_names_the_guarantee_and_what_it_needs() {
     }
 }
 
-/// `check` of a cluster whose group has no coordinator for the next `refusals` questions.
-fn check_without_coordinator(refusals: usize, timeout: &str) -> Answer {
+/// `check` of a cluster that settles: these errors answer the next questions of a kind.
+fn check_while_settling(question: RDKafkaApiKey, errors: &[RDKafkaRespErr], timeout: &str) -> Answer {
     let cluster = cluster("in");
     for topic in ["out", "dlq"] {
         cluster.create_topic(topic, 1, 1).expect("created");
     }
-    let errors = [
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
-    ];
-    let errors: Vec<_> = errors.into_iter().cycle().take(refusals).collect();
-    cluster.request_errors(RDKafkaApiKey::OffsetFetch, &errors);
+    cluster.request_errors(question, errors);
     let servers = cluster.bootstrap_servers();
     Gristmill::new(&["check", "--bootstrap-servers", &servers, "--connect-timeout", timeout])
         .with_topics()
         .run()
 }
 
+const NO_COORDINATOR: [RDKafkaRespErr; 3] = [
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+];
+
 #[test]
 fn check_waits_for_the_coordinator_of_a_group_that_is_new() {
-    let answer = check_without_coordinator(6, "60s");
+    let answer = check_while_settling(RDKafkaApiKey::OffsetFetch, &NO_COORDINATOR.repeat(2), "60s");
     answer.succeeds();
     assert!(answer.stdout.contains("3 start at the earliest record"), "{answer:?}");
 }
 
 #[test]
+fn check_waits_for_the_leaders_of_a_topic_that_is_new() {
+    let errors = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; 6];
+    let answer = check_while_settling(RDKafkaApiKey::ListOffsets, &errors, "60s");
+    answer.succeeds();
+    assert!(answer.stdout.contains("every leader answers"), "{answer:?}");
+}
+
+#[test]
 fn check_without_a_coordinator_is_69() {
-    check_without_coordinator(100_000, "1s")
+    check_while_settling(RDKafkaApiKey::OffsetFetch, &NO_COORDINATOR.repeat(30_000), "1s")
         .fails_with(69, "could not read the committed offsets of group gristmill: ");
 }

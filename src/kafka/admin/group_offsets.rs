@@ -1,6 +1,6 @@
 //! A group's offsets from outside: who is in the group, where a time lies, and an order to go on elsewhere.
 
-use super::{Admin, Context, STEP, questions, settings_refused};
+use super::{Admin, Context, questions, settings_refused};
 use crate::error::EngineError;
 use crate::kafka::code::Code;
 use crate::kafka::commit::{commit, next_answer};
@@ -37,7 +37,7 @@ impl Admin {
         for partition in 0..partitions {
             asked.add_partition(topic, partition);
         }
-        let answer = self.ask_coordinator(timeout, |left| {
+        let answer = self.ask(timeout, |left| {
             let answer = member.committed_offsets(asked.clone(), left)?;
             let offsets = answer.elements().into_iter().map(|element| {
                 element.error()?;
@@ -56,7 +56,7 @@ impl Admin {
     /// # Errors
     /// Refused (77), or no answer within `timeout` (69).
     pub fn members(&self, group: &str, timeout: Duration) -> Result<Vec<String>, EngineError> {
-        let answer = self.ask_coordinator(timeout, |left| self.client.fetch_group_list(Some(group), left));
+        let answer = self.ask(timeout, |left| self.client.fetch_group_list(Some(group), left));
         let doing = format!("ask for the members of group {group}");
         let groups = answer.map_err(|error| self.sort(&error, &doing))?;
         let members =
@@ -81,20 +81,20 @@ impl Admin {
     ) -> Result<Vec<Option<i64>>, EngineError> {
         let doing = format!("look up a time in topic {topic}");
         let times: Vec<(i32, i64)> = partitions.iter().map(|partition| (*partition, time_ms)).collect();
-        let answer = list_at(topic, &times).and_then(|asked| self.client.offsets_for_times(asked, timeout));
-        let answer = answer.map_err(|error| self.sort(&error, &doing))?;
-        let mut offsets = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let found = answer.find_partition(topic, *partition);
-            let found =
-                found.ok_or_else(|| self.sort(&KafkaError::OffsetFetch(RDKafkaErrorCode::Fail), &doing))?;
-            found.error().map_err(|error| self.sort(&error, &doing))?;
-            offsets.push(match found.offset() {
-                Offset::Offset(offset) => Some(offset),
-                _ => None,
+        let answer = self.ask(timeout, |left| {
+            let answer = self.client.offsets_for_times(list_at(topic, &times)?, left)?;
+            let offsets = partitions.iter().map(|partition| {
+                let found = answer.find_partition(topic, *partition);
+                let found = found.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::Fail))?;
+                found.error()?;
+                Ok(match found.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
+                })
             });
-        }
-        Ok(offsets)
+            offsets.collect()
+        });
+        answer.map_err(|error| self.sort(&error, &doing))
     }
 
     /// Commits next offsets, by partition, for a group without members. The broker refuses that for one that has some.
@@ -112,7 +112,7 @@ impl Admin {
         let client = self.as_group(group)?;
         let answers = OwnQueue::new(&client);
         let list = list_at(topic, offsets).map_err(|error| self.sort(&error, &doing))?;
-        let moved = self.ask_coordinator(timeout, |left| {
+        let moved = self.ask(timeout, |left| {
             let code = match commit(&client, &list, &answers) {
                 Ok(()) => next_answer(&answers, Instant::now() + left)
                     .unwrap_or(Code::from(Native::RD_KAFKA_RESP_ERR__TIMED_OUT)),
@@ -134,37 +134,4 @@ impl Admin {
         config.set("group.id", group).set("enable.auto.commit", "false");
         config.create_with_context(Context::default()).map_err(|error| settings_refused(&error))
     }
-
-    /// Asks until there is an answer, `timeout` at most: a group that was never used, or whose broker has just started, has no
-    /// coordinator yet, or one that is still reading its log. The question is told how long it may take.
-    fn ask_coordinator<T>(
-        &self,
-        timeout: Duration,
-        question: impl Fn(Duration) -> Result<T, KafkaError>,
-    ) -> Result<T, KafkaError> {
-        let deadline = Instant::now() + timeout;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match question(left.max(STEP)) {
-                Err(error) if is_coordinator_missing(&error) && !left.is_zero() => {
-                    tracing::debug!(%error, "the group's coordinator is waited for");
-                    // Serves the client meanwhile; it is subscribed to nothing.
-                    drop(self.client.poll(STEP));
-                }
-                answer => return answer,
-            }
-        }
-    }
-}
-
-/// Whether the error passes as soon as the group has its coordinator.
-fn is_coordinator_missing(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::NotCoordinator
-        )
-    )
 }
