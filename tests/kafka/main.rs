@@ -22,6 +22,7 @@ mod outage;
 mod oversize;
 mod scene;
 mod stop;
+mod takeover;
 mod through;
 mod topics;
 
