@@ -26,6 +26,9 @@ pub struct Topics {
 
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// For one question: a broker that dies may keep it to itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Between two looks at something that will change soon.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -106,7 +109,7 @@ impl Topics {
     /// How many partitions a topic has; `None` where there is no such topic.
     pub fn partitions(&self, name: &str) -> Result<Option<i32>> {
         // All topics are asked for: a question for one by name could make it, and is answered from a cache for a while.
-        let metadata = again(|| Ok(self.committed.fetch_metadata(None, WITHIN)?));
+        let metadata = again(|| Ok(self.committed.fetch_metadata(None, ANSWER_WITHIN)?));
         let metadata = metadata.map_err(Error::while_doing(format!("asking {}", self.bootstrap)))?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         Ok(topic.map(|topic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
@@ -155,7 +158,7 @@ impl Topics {
 
     fn offsets_of(&self, consumer: &BaseConsumer, name: &str) -> Result<Vec<Option<i64>>> {
         let list = self.list(name, Offset::Invalid)?;
-        let answer = again(|| Ok(consumer.committed_offsets(list.clone(), WITHIN)?))?;
+        let answer = again(|| Ok(consumer.committed_offsets(list.clone(), ANSWER_WITHIN)?))?;
         let elements = answer.elements();
         let offset = |one: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match one.offset() {
             Offset::Offset(offset) => Some(offset),
@@ -193,7 +196,7 @@ impl Topics {
 
     /// Whether every replica of every partition is in sync, internal topics included.
     pub fn are_in_sync(&self) -> Result<bool> {
-        let metadata = self.committed.fetch_metadata(None, WITHIN)?;
+        let metadata = self.committed.fetch_metadata(None, ANSWER_WITHIN)?;
         let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
         Ok(partitions.all(|one| one.leader() >= 0 && one.isr().len() == one.replicas().len()))
     }
@@ -237,7 +240,7 @@ impl Topics {
         // “Offset at a time” answers for all partitions at once, and -1 and -2 are times to a broker: the end and the start. A
         // partition whose leader could not say keeps what was asked: that is asked again, like an error of the whole call.
         again(|| {
-            let answer = consumer.offsets_for_times(self.list(name, edge)?, WITHIN)?;
+            let answer = consumer.offsets_for_times(self.list(name, edge)?, ANSWER_WITHIN)?;
             let elements = answer.elements();
             elements.iter().map(|one| edge_of(name, one)).collect()
         })

@@ -83,9 +83,9 @@ impl Kind {
     }
 
     /// To how many bytes events are filled up. Where every partition is waited for they are large, and the engines have little memory:
-    /// one fetch of small events of one partition is seconds of work at the pace of an episode, and the turn of the others comes late.
+    /// what the client has fetched ahead is worked off first, and thousands of small events are seconds at an episode's pace.
     pub(crate) fn pad_to(self) -> usize {
-        if matches!(self, Kind::Kills | Kind::Stops) { 0 } else { 1_000 }
+        if matches!(self, Kind::Kills | Kind::Stops) { 0 } else { 4_000 }
     }
 
     /// Does to the episode's engines what this kind is about.

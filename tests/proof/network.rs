@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const DISTURBANCES: u32 = 12;
 
 /// Events a second.
-const RATE: u32 = 1_500;
+const RATE: u32 = 500;
 
 /// Requests that are lost, or whose answers are, by their numbers in Kafka's protocol.
 const AT_LEAST_ONCE: [(&str, i16); 4] =

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 const CHANGES: u32 = 20;
 
 /// Events a second, of each member.
-const RATE: u32 = 1_000;
+const RATE: u32 = 300;
 
 /// What all members together cannot work off within a change.
-const LAG: u32 = 30_000;
+const LAG: u32 = 12_000;
 
 /// How many there may be.
 const MEMBERS: std::ops::RangeInclusive<usize> = 2..=5;

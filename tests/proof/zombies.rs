@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 const ZOMBIES: u32 = 3;
 
 /// Events a second, of each member.
-const RATE: u32 = 1_500;
+const RATE: u32 = 500;
 
 /// What the heir has written when the zombie wakes up: more than the zombie can have had in hand.
-const AHEAD: i64 = 3_000;
+const AHEAD: i64 = 1_000;
 
 /// The zombie sleeps on for at most so long.
 const SLEEP_MS: u64 = 1_000;
