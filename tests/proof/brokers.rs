@@ -14,11 +14,11 @@ const RATE: u32 = 500;
 /// The next one is killed when all replicas are in sync again: two at a time are an outage, and no fault of an engine.
 pub(crate) fn run(episode: &mut Episode<'_>) {
     let World::Cluster(cluster) = episode.world else { panic!("brokers are killed in a cluster") };
-    episode.keep_lag(30 * RATE);
+    episode.keep_lag(60 * RATE);
     let mill = episode.start_assigned("mill", RATE);
     episode.wait_for_flow(|| mill.told());
     for _ in 0..KILLS {
-        episode.keep_lag(30 * RATE);
+        episode.keep_lag(60 * RATE);
         let node = episode.random.one_of(&[1, 2, 3]);
         let window = episode.open();
         // Not a wait for anything: the moment of the kill is what is random.
