@@ -1,7 +1,6 @@
 //! `--until-end`: the ends that were there at start, and which sources have reached theirs.
 
 use super::lifecycle::{POLL_PERIOD, QUESTION_TIMEOUT, Source};
-use crate::config::Delivery;
 use crate::shutdown::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -60,8 +59,8 @@ impl Source {
         } else {
             self.positions.at_end()
         };
-        // What may still be rolled back would have to be read again.
-        let is_over = at_end && (self.config.delivery == Delivery::AtLeastOnce || self.is_committed());
+        // A drain has a time limit, and what a transaction rolls back has to be read again: the end is asked for when all is done.
+        let is_over = at_end && self.is_committed();
         if until_end.report(self.number, is_over) {
             self.shutdown.request(Reason::EndReached);
         } else if at_end {
