@@ -32,12 +32,7 @@ impl Random {
     }
 
     /// One of several.
-    pub fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        self.one_of(of)
-    }
-
-    /// The same of other things.
-    pub fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[usize::try_from(self.below(of.len() as u64)).expect("below a length")]
     }
 

@@ -6,7 +6,7 @@ mod topic_limits;
 
 pub use group_offsets::Moved;
 
-use self::patience::is_settling_code;
+use self::patience::is_settling;
 use super::context::Context;
 use super::properties::{base, pass_through};
 use crate::config::values::show_duration;
@@ -248,7 +248,7 @@ impl Admin {
             | Code::RequestTimedOut
             | Code::BrokerTransportFailure
             | Code::AllBrokersDown => self.unanswered(doing, code),
-            settling if is_settling_code(settling) => self.unanswered(doing, code),
+            settling if is_settling(settling) => self.unanswered(doing, code),
             _ => EngineError::new(Stage::Start, ExitCode::Config, format!("could not {doing}: {code}")),
         }
     }

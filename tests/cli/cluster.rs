@@ -26,6 +26,15 @@ pub(super) fn cluster(topic: &str) -> MockCluster<'static, DefaultProducerContex
     cluster
 }
 
+/// With the three topics that `run` wants.
+fn whole_cluster() -> MockCluster<'static, DefaultProducerContext> {
+    let cluster = cluster("in");
+    for topic in ["out", "dlq"] {
+        cluster.create_topic(topic, 1, 1).expect("created");
+    }
+    cluster
+}
+
 /// All of a topic: (partition, key, value), each partition in its order.
 fn read_all(servers: &str, topic: &str, records: usize) -> Vec<(i32, Option<Vec<u8>>, Vec<u8>)> {
     let consumer: BaseConsumer<DefaultConsumerContext> = ClientConfig::new()
@@ -111,14 +120,20 @@ fn an_event_that_is_not_delivered_is_74() {
         .fails_with(74, "could not be delivered to topic events");
 }
 
+/// One that is at work, and whose directory it is at work in.
+fn endless_generator(servers: &str, rate: &str) -> (Gristmill, Child) {
+    let call = ["generate", "--bootstrap-servers", servers, "--topic", "events", "--rate", rate];
+    let gristmill = Gristmill::new(&call);
+    let child = gristmill.command().spawn().expect("the binary runs");
+    read_all(servers, "events", 100);
+    (gristmill, child)
+}
+
 #[test]
 fn sigterm_ends_an_endless_generator_with_every_event_delivered() {
     let cluster = cluster("events");
     let servers = cluster.bootstrap_servers();
-    let call = ["generate", "--bootstrap-servers", &servers, "--topic", "events", "--rate", "500"];
-    let gristmill = Gristmill::new(&call);
-    let child = gristmill.command().spawn().expect("the binary runs");
-    read_all(&servers, "events", 100);
+    let (_directory, child) = endless_generator(&servers, "500");
     // The second is the same request: a wrapper's signal to the group after that to the process.
     signal(&child, "-TERM");
     signal(&child, "-INT");
@@ -134,10 +149,7 @@ fn sigterm_ends_a_generator_whose_broker_is_away() {
     let cluster = cluster("events");
     let servers = cluster.bootstrap_servers();
     // So many events that some are always under way.
-    let call = ["generate", "--bootstrap-servers", &servers, "--topic", "events", "--rate", "5000"];
-    let gristmill = Gristmill::new(&call);
-    let child = gristmill.command().spawn().expect("the binary runs");
-    read_all(&servers, "events", 100);
+    let (_directory, child) = endless_generator(&servers, "5000");
     cluster.broker_down(1).expect("a broker");
     signal(&child, "-TERM");
     let asked = Instant::now();
@@ -220,10 +232,7 @@ fn check_names_the_topics_that_are_missing() {
 
 #[test]
 fn check_of_what_is_in_order_says_what_run_would_do() {
-    let cluster = cluster("in");
-    for topic in ["out", "dlq"] {
-        cluster.create_topic(topic, 1, 1).expect("created");
-    }
+    let cluster = whole_cluster();
     let call = ["check", "--bootstrap-servers", &cluster.bootstrap_servers()];
     let answer = Gristmill::new(&call).with_topics().run();
     answer.succeeds();
@@ -239,10 +248,7 @@ fn check_of_what_is_in_order_says_what_run_would_do() {
 
 #[test]
 fn check_names_the_guarantee_and_what_it_needs() {
-    let cluster = cluster("in");
-    for topic in ["out", "dlq"] {
-        cluster.create_topic(topic, 1, 1).expect("created");
-    }
+    let cluster = whole_cluster();
     let servers = cluster.bootstrap_servers();
     let call =
         ["check", "--bootstrap-servers", &servers, "--delivery", "exactly-once", "--instance-id", "mill"];
@@ -255,10 +261,7 @@ fn check_names_the_guarantee_and_what_it_needs() {
 
 /// `check` of a cluster that settles: these errors answer the next questions of a kind.
 fn check_while_settling(question: RDKafkaApiKey, errors: &[RDKafkaRespErr], timeout: &str) -> Answer {
-    let cluster = cluster("in");
-    for topic in ["out", "dlq"] {
-        cluster.create_topic(topic, 1, 1).expect("created");
-    }
+    let cluster = whole_cluster();
     cluster.request_errors(question, errors);
     let servers = cluster.bootstrap_servers();
     Gristmill::new(&["check", "--bootstrap-servers", &servers, "--connect-timeout", timeout])

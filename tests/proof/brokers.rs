@@ -19,7 +19,7 @@ pub(crate) fn run(episode: &mut Episode<'_>) {
     episode.wait_for_flow(|| mill.told());
     for _ in 0..KILLS {
         episode.keep_lag(60 * RATE);
-        let node = episode.random.one_of(&[1, 2, 3]);
+        let node = episode.random.pick(&[1, 2, 3]);
         let window = episode.open();
         // Not a wait for anything: the moment of the kill is what is random.
         std::thread::sleep(Duration::from_millis(episode.random.below(500)));

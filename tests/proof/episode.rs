@@ -111,6 +111,20 @@ impl<'a> Episode<'a> {
         mill
     }
 
+    /// An engine that lives for `life_ms` at most after its first record: how long that took to come, in the window of the life.
+    pub(crate) fn live(&mut self, engine: Spawn, life_ms: u64) -> (Window, Mill, Duration) {
+        let life = Duration::from_millis(self.random.below(life_ms));
+        let before = self.scene.delivered();
+        let window = self.open();
+        let started = Instant::now();
+        let mill = Mill::start(engine);
+        self.scene.wait_for_delivery(before, 0);
+        let recovery = started.elapsed();
+        // Not a wait for anything: the moment of the end is what is random.
+        std::thread::sleep(life);
+        (window, mill, recovery)
+    }
+
     /// From here on.
     pub(crate) fn open(&self) -> Window {
         let (delivered, committed) = (self.scene.delivered(), self.committed().iter().sum());

@@ -5,7 +5,6 @@ use crate::episode::{Episode, PATIENCE};
 use crate::kind::Delivery;
 use crate::mill::Mill;
 use perf::child::Spawn;
-use std::time::{Duration, Instant};
 
 /// Kills of an episode.
 const KILLS: u32 = 10;
@@ -44,15 +43,7 @@ pub(crate) fn run(episode: &mut Episode<'_>) {
 }
 
 fn kill(episode: &mut Episode<'_>, engine: Spawn) {
-    let life = Duration::from_millis(episode.random.below(LIFE_MS));
-    let before = episode.scene.delivered();
-    let window = episode.open();
-    let started = Instant::now();
-    let mill = Mill::start(engine);
-    episode.scene.wait_for_delivery(before, 0);
-    let recovery = started.elapsed();
-    // Not a wait for anything: the moment of the kill is what is random.
-    std::thread::sleep(life);
+    let (window, mill, recovery) = episode.live(engine, LIFE_MS);
     mill.child().kill();
     mill.assert_no_panic();
     episode.close(window, "kill -9", Some(recovery));
@@ -61,7 +52,7 @@ fn kill(episode: &mut Episode<'_>, engine: Spawn) {
 /// It may die before anything is delivered.
 fn die_at_a_point(episode: &mut Episode<'_>, engine: Spawn) {
     let points = if episode.delivery == Delivery::ExactlyOnce { &POINTS[..] } else { &POINTS[..6] };
-    let (point, times) = episode.random.one_of(points);
+    let (point, times) = episode.random.pick(points);
     let nth = 1 + episode.random.below(times);
     let window = episode.open();
     let mill = Mill::start(engine.env("FAULTS_KILL_AT", format!("{point}:{nth}")));

@@ -73,7 +73,7 @@ fn disturb(episode: &mut Episode<'_>, proxy: &Proxy) -> String {
                 Delivery::AtLeastOnce => &AT_LEAST_ONCE[..],
                 Delivery::ExactlyOnce => &EXACTLY_ONCE[..],
             };
-            let (name, number) = episode.random.one_of(requests);
+            let (name, number) = episode.random.pick(requests);
             let (trap, fault) = if episode.random.chance(0.5) {
                 (Trap::Request(number), format!("{name} is lost"))
             } else {

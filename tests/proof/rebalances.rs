@@ -66,7 +66,7 @@ impl Crowd {
             self.join(episode);
             return "a member joins";
         }
-        let at = episode.random.one_of(&self.places(true));
+        let at = episode.random.pick(&self.places(true));
         let Some(mill) = self.0[at].take() else { unreachable!("the place is taken") };
         if episode.random.chance(0.25) {
             mill.child().kill();
@@ -78,7 +78,7 @@ impl Crowd {
     }
 
     fn join(&mut self, episode: &mut Episode<'_>) {
-        let at = episode.random.one_of(&self.places(false));
+        let at = episode.random.pick(&self.places(false));
         self.0[at] = Some(episode.start_assigned(&format!("member-{at}"), RATE));
     }
 

@@ -2,9 +2,7 @@
 
 use crate::episode::Episode;
 use crate::kind::Delivery;
-use crate::mill::Mill;
 use crate::scene::GRISTMILL;
-use std::time::{Duration, Instant};
 
 /// Stops of an episode.
 const STOPS: u32 = 10;
@@ -22,17 +20,9 @@ pub(crate) fn run(episode: &mut Episode<'_>) {
     let rolls_back = episode.sources == 2 && episode.delivery == Delivery::ExactlyOnce;
     for _ in 0..STOPS {
         episode.keep_lag(6 * RATE);
-        let life = Duration::from_millis(episode.random.below(LIFE_MS));
-        let before = episode.scene.delivered();
-        let window = episode.open();
-        let started = Instant::now();
         let engine =
             episode.member(GRISTMILL, &["run"], "mill").env("GRISTMILL_RATE_LIMIT", RATE.to_string());
-        let mill = Mill::start(engine);
-        episode.scene.wait_for_delivery(before, 0);
-        let recovery = started.elapsed();
-        // Not a wait for anything: the moment of the signal is what is random.
-        std::thread::sleep(life);
+        let (window, mill, recovery) = episode.live(engine, LIFE_MS);
         let found = mill.stop();
         assert!(found.not_committed == 0 || rolls_back, "{}", mill.told());
         episode.close(window, "SIGTERM", Some(recovery));

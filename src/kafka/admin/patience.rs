@@ -19,7 +19,7 @@ impl Admin {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match question(left.max(STEP)) {
-                Err(error) if is_settling(&error) && !left.is_zero() => {
+                Err(error) if error.rdkafka_error_code().is_some_and(is_settling) && !left.is_zero() => {
                     tracing::debug!(%error, "asked again");
                     // Serves the client meanwhile; it is subscribed to nothing.
                     drop(self.client.poll(STEP));
@@ -31,12 +31,7 @@ impl Admin {
 }
 
 /// Whether the error passes as soon as the partition has its leader, or the group its coordinator.
-fn is_settling(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(is_settling_code)
-}
-
-/// The same of its code.
-pub(super) fn is_settling_code(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_settling(code: RDKafkaErrorCode) -> bool {
     matches!(
         code,
         RDKafkaErrorCode::LeaderNotAvailable

@@ -142,7 +142,7 @@ fn busy(bench: &Bench, names: &Names, child: &Child, seen: &mut Vec<Seen>) -> Re
     let world = &bench.world;
     let started = Instant::now();
     let input = world.topics.written_total(&[&names.input])?;
-    let (mut busy, mut written, mut rewound, mut passes) = (0.0, 0, false, 0);
+    let (mut busy, mut written, mut passes) = (0.0, 0, 0);
     while busy < bench.scale.memory.as_secs_f64() {
         let looked = Instant::now();
         std::thread::sleep(Duration::from_secs(1));
@@ -150,15 +150,13 @@ fn busy(bench: &Bench, names: &Names, child: &Child, seen: &mut Vec<Seen>) -> Re
         let moved = now > written;
         if moved {
             busy += looked.elapsed().as_secs_f64();
-            rewound = false;
         }
         written = now;
         look(seen, child, started, busy, now)?;
         // A broker that takes its time is no end of the topic.
-        if !moved && !rewound && written >= (passes + 1) * input {
+        if !moved && written >= (passes + 1) * input {
             passes += 1;
             rewind(bench, names, child)?;
-            rewound = true;
         }
         let stuck = seen.iter().rev().take_while(|one| one.busy == busy).count();
         if stuck > 60 {
