@@ -70,6 +70,8 @@ pub struct Batch {
     pub held_bytes: usize,
     /// Bytes of its keys and values.
     pub payload_bytes: usize,
+    /// Its only record ended the process before, again and again: it must not be looked at.
+    pub is_condemned: bool,
     token: Option<CommitToken>,
 }
 
@@ -93,6 +95,7 @@ impl Batch {
             times,
             held_bytes: 0,
             payload_bytes: 0,
+            is_condemned: false,
             token: None,
         }
     }
@@ -142,6 +145,7 @@ impl Batch {
         self.outcomes.clear();
         self.held_bytes = 0;
         self.payload_bytes = 0;
+        self.is_condemned = false;
         let held: usize =
             self.chunks.iter().map(|chunk| chunk.output.capacity() + chunk.arena.allocated_bytes()).sum();
         if held > keep_bytes {

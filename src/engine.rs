@@ -23,7 +23,7 @@ use crate::kafka::{CommitReplies, GroupConsumer, Producer, Records, WakeFn};
 use crate::progress::Board;
 use crate::shutdown::Shutdown;
 use crate::sink::{Producing, Renewal, Sink, SinkEnds, SourceLane, TargetTopics, Transactor};
-use crate::source::{InputEnds, RateLimit, Source, SourceEnds, UntilEnd};
+use crate::source::{InputEnds, RateLimit, Solitude, Source, SourceEnds, UntilEnd};
 use crate::telemetry::health::Health;
 use crate::telemetry::http::{self, HttpServer};
 use crate::telemetry::metrics::Metrics;
@@ -80,8 +80,8 @@ impl Engine {
             false => None,
         };
         log_start(&config, &plan, &targets, http.as_ref().map(HttpServer::addr));
-        let input_ends = Arc::default();
-        let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, input_ends, wake };
+        let (input_ends, solitude) = <(_, _)>::default();
+        let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, input_ends, solitude, wake };
         let (filled_in, filled) = bounded(wired.batches());
         let (processed_in, processed) = bounded(wired.batches());
         let mut lanes = Vec::with_capacity(sources);
@@ -167,6 +167,7 @@ struct Wired {
     health: Arc<Health>,
     dlq_guard: Arc<DlqGuard>,
     input_ends: Arc<InputEnds>,
+    solitude: Arc<Solitude>,
     /// Wakes the sink.
     wake: Sender<()>,
 }
@@ -202,6 +203,7 @@ impl Wired {
             board: board.clone(),
             dlq_guard: self.dlq_guard.clone(),
             input_ends: self.input_ends.clone(),
+            solitude: self.solitude.clone(),
         };
         Source::new(
             self.config.clone(),

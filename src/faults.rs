@@ -93,3 +93,12 @@ pub fn pass(point: Point) {
     #[cfg(not(feature = "faults"))]
     let _ = point;
 }
+
+/// An event is about to be judged. `FAULTS_POISON=TEXT` ends the process at one that has this text in it, as a crash would.
+#[inline(always)]
+pub fn meet(event: &[u8]) {
+    #[cfg(feature = "faults")]
+    ordered::meet(event);
+    #[cfg(not(feature = "faults"))]
+    let _ = event;
+}

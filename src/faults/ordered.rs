@@ -1,4 +1,4 @@
-//! What the environment orders: `FAULTS_BREAK=NAME` and `FAULTS_KILL_AT=POINT:N`.
+//! What the environment orders: `FAULTS_BREAK=NAME`, `FAULTS_KILL_AT=POINT:N` and `FAULTS_POISON=TEXT`.
 
 use super::{Fault, Point};
 use std::sync::LazyLock;
@@ -9,6 +9,7 @@ struct Orders {
     point: Option<Point>,
     /// How often the point is still passed alive, and once more.
     left: AtomicU64,
+    poison: Option<String>,
 }
 
 static ORDERS: LazyLock<Orders> = LazyLock::new(|| {
@@ -22,7 +23,7 @@ static ORDERS: LazyLock<Orders> = LazyLock::new(|| {
         )
     });
     let (point, left) = kill.map_or((None, 0), |(point, times)| (Some(point), times));
-    Orders { fault, point, left: AtomicU64::new(left) }
+    Orders { fault, point, left: AtomicU64::new(left), poison: variable("FAULTS_POISON") }
 });
 
 fn variable(name: &str) -> Option<String> {
@@ -42,6 +43,13 @@ pub(super) fn breaks(fault: Fault) -> bool {
 
 pub(super) fn pass(point: Point) {
     if ORDERS.point == Some(point) && ORDERS.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+        std::process::abort();
+    }
+}
+
+pub(super) fn meet(event: &[u8]) {
+    let Some(poison) = &ORDERS.poison else { return };
+    if event.windows(poison.len()).any(|text| text == poison.as_bytes()) {
         std::process::abort();
     }
 }

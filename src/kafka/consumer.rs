@@ -156,6 +156,16 @@ impl GroupConsumer {
         Ok(())
     }
 
+    /// Reads no more of these partitions for now; what was fetched ahead of them is dropped.
+    pub fn pause(&self, partitions: &[i32]) -> Result<(), ClientError> {
+        Ok(self.client.pause(&list_of(&self.topic, partitions))?)
+    }
+
+    /// Reads these partitions again. Where the client goes on is for [`seek`](Self::seek) to say.
+    pub fn resume(&self, partitions: &[i32]) -> Result<(), ClientError> {
+        Ok(self.client.resume(&list_of(&self.topic, partitions))?)
+    }
+
     /// Gives partitions back.
     pub fn unassign(&self, partitions: &[i32]) -> Result<(), ClientError> {
         Ok(self.client.incremental_unassign(&list_of(&self.topic, partitions))?)
@@ -173,26 +183,6 @@ impl GroupConsumer {
             answer.find_partition(&self.topic, partition).is_none_or(|element| element.error().is_err())
         };
         places.iter().copied().filter(|&(partition, _)| failed(partition)).collect()
-    }
-
-    /// The group's committed offsets, `None` where there is none.
-    pub fn committed(
-        &self,
-        partitions: &[i32],
-        wait: Duration,
-    ) -> Result<Vec<(i32, Option<i64>)>, ClientError> {
-        let list = self.client.committed_offsets(list_of(&self.topic, partitions), wait)?;
-        list.elements()
-            .iter()
-            .map(|element| {
-                element.error()?;
-                let offset = match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                };
-                Ok((element.partition(), offset))
-            })
-            .collect()
     }
 
     /// The oldest and the end offset of a partition, asked of the broker now. Under `read_committed` the end is the last
@@ -327,7 +317,7 @@ pub(super) fn list_at(topic: &str, places: &[(i32, i64)]) -> Result<TopicPartiti
     Ok(list)
 }
 
-fn list_of(topic: &str, partitions: &[i32]) -> TopicPartitionList {
+pub(super) fn list_of(topic: &str, partitions: &[i32]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for &partition in partitions {
         list.add_partition(topic, partition);

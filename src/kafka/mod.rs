@@ -18,7 +18,7 @@ mod transactions;
 mod wake;
 
 pub use code::{ClientError, Code, Delivery, GroupRefusal};
-pub use commit::CommitReplies;
+pub use commit::{CommitReplies, Reply, Stored};
 pub use consumer::{GroupConsumer, Notice, start_of};
 pub use headers::{Headers, HeadersRef};
 pub use message::{RecordSize, Records};

@@ -161,6 +161,19 @@ impl Board {
         self.changed.notify_all();
     }
 
+    /// Whether the group's offset of a partition is known to be this one, or, where it has none yet, would be: nothing further was
+    /// committed, nor is under way.
+    pub fn stands_at(&self, partition: i32, offset: i64) -> bool {
+        let state = self.lock();
+        let stands = |slot: &Slot| slot.committed.unwrap_or(slot.committable) == offset;
+        state.in_flight.is_none() && state.partitions.get(&partition).is_some_and(stands)
+    }
+
+    /// Whether nothing was settled in a partition since it was taken up at this offset.
+    pub fn is_untouched(&self, partition: i32, start: i64) -> bool {
+        self.lock().partitions.get(&partition).is_some_and(|slot| slot.committable == start)
+    }
+
     /// Whether somebody waits for everything to be committed.
     pub fn flush_requested(&self) -> bool {
         self.lock().flush
@@ -286,6 +299,21 @@ mod tests {
         board.answered(Answer::Stored);
         assert!(!board.has_new_start() && !board.has_uncommitted());
         assert_eq!(commit(&board), None);
+    }
+
+    #[test]
+    fn the_groups_offset_is_known_when_nothing_is_under_way() {
+        let board = Board::default();
+        let epoch = board.assign(0, Some(5), 5);
+        board.assign(2, None, 7);
+        assert!(board.stands_at(0, 5) && !board.stands_at(0, 6) && !board.stands_at(1, 5));
+        assert!(board.stands_at(2, 7), "its start");
+        assert!(board.is_untouched(0, 5) && board.is_untouched(2, 7));
+        board.record(&[reached(0, epoch, 10)]);
+        assert!(!board.is_untouched(0, 5));
+        assert!(commit(&board).is_some() && !board.stands_at(0, 5) && !board.stands_at(0, 10));
+        board.answered(Answer::Stored);
+        assert!(board.stands_at(0, 10));
     }
 
     #[test]

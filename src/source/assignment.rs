@@ -5,7 +5,7 @@ use super::positions::Position;
 use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
-use crate::kafka::{ClientError, GroupConsumer, Notice, start_of};
+use crate::kafka::{ClientError, GroupConsumer, Notice, Stored, start_of};
 use crate::telemetry::metrics::Rebalance;
 use std::time::Instant;
 
@@ -19,8 +19,12 @@ fn places(starts: &[Start]) -> Vec<(i32, i64)> {
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
-        let Some(starts) = self.starts(partitions)? else { return self.decline() };
+        let Some(stored) = self.stored(partitions)? else { return self.decline() };
+        let Some(starts) = self.starts(&stored)? else { return self.decline() };
         self.watchdog.joined();
+        for (Stored { metadata, .. }, &(partition, _, start)) in stored.iter().zip(&starts) {
+            self.look_for_crashes(partition, start, metadata);
+        }
         self.take_up(&starts);
         self.keep_places(partitions);
         self.announce();
@@ -28,22 +32,25 @@ impl Source {
         Ok(())
     }
 
-    /// The group's offset of each partition, and its start; `None` if the end was asked for meanwhile.
-    fn starts(&mut self, partitions: &[i32]) -> Result<Option<Vec<Start>>, EngineError> {
-        let committed = match partitions {
+    /// What the group has stored of partitions; `None` if the end was asked for meanwhile.
+    fn stored(&mut self, partitions: &[i32]) -> Result<Option<Vec<Stored>>, EngineError> {
+        match partitions {
             // There are more members than partitions, and we wait for our turn.
-            [] => Some(Vec::new()),
-            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT))?,
-        };
-        let Some(committed) = committed else { return Ok(None) };
-        let mut starts = Vec::with_capacity(committed.len());
-        for (partition, committed) in committed {
-            let start = match committed {
-                Some(committed) => Some(committed),
+            [] => Ok(Some(Vec::new())),
+            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT)),
+        }
+    }
+
+    /// The group's offset of each partition, and its start; `None` if the end was asked for meanwhile.
+    fn starts(&mut self, stored: &[Stored]) -> Result<Option<Vec<Start>>, EngineError> {
+        let mut starts = Vec::with_capacity(stored.len());
+        for &Stored { partition, offset, .. } in stored {
+            let start = match offset {
+                Some(offset) => Some(offset),
                 None => self.start_without_commit(partition)?,
             };
             let Some(start) = start else { return Ok(None) };
-            starts.push((partition, committed, start));
+            starts.push((partition, offset, start));
         }
         Ok(Some(starts))
     }
@@ -51,7 +58,8 @@ impl Source {
     /// The transaction that was open was rolled back: goes back to the group's offsets in every partition that is ours.
     pub(super) fn start_again(&mut self) -> Result<(), EngineError> {
         let partitions = self.positions.partitions();
-        let Some(starts) = self.starts(&partitions)? else { return Ok(()) };
+        let Some(stored) = self.stored(&partitions)? else { return Ok(()) };
+        let Some(starts) = self.starts(&stored)? else { return Ok(()) };
         if let Some((partition, offset)) = self.go_on_at(&places(&starts)).first() {
             // Records from further on may still come, and would be taken for the next ones.
             return Err(EngineError::new(
@@ -102,7 +110,9 @@ impl Source {
         for &partition in partitions {
             self.ends.board.release(partition);
             self.positions.remove(partition);
+            self.crash_loop.give_up(partition);
         }
+        self.paused.retain(|one| !partitions.contains(one));
         if let Err(error) = self.consumer.unassign(partitions) {
             tracing::warn!(%error, "partitions could not be given back");
         }
@@ -168,7 +178,12 @@ impl Source {
 
     pub(super) fn on_notice(&mut self, notice: &Notice) -> Result<(), EngineError> {
         match notice {
-            Notice::EndOfPartition { .. } => Ok(()),
+            Notice::EndOfPartition { partition, offset } => {
+                if self.crash_loop.at_end(*partition) {
+                    tracing::info!(partition, offset, "read with care up to the end, going on as always");
+                }
+                Ok(())
+            }
             Notice::Error { code, partition, .. } if code.is_offset_gone() => self.restart(*partition),
             Notice::Error { code, partition, text, .. } => {
                 tracing::debug!(error = %code, partition, text, "reading was interrupted");
@@ -240,7 +255,7 @@ impl Source {
     /// Goes on elsewhere in partitions that are ours. Giving one up and taking it again could be taken for the answer to a rebalance
     /// that was not polled yet, so that is done only where the client does not read the partition at present. Answers with those where
     /// neither was possible.
-    fn go_on_at(&self, places: &[(i32, i64)]) -> Vec<(i32, i64)> {
+    pub(super) fn go_on_at(&self, places: &[(i32, i64)]) -> Vec<(i32, i64)> {
         let mut left = self.consumer.seek(places, QUESTION_TIMEOUT);
         left.retain(|&(partition, offset)| !self.take_up_again(partition, offset));
         left

@@ -3,6 +3,8 @@
 //! A read returns when the batch is full or its linger is over, and is sealed at once, so nothing is ever half read: "drained" is
 //! "all my batches are home", for a revoke as for the end.
 
+use super::care::Solitude;
+use super::crash_loop::CrashLoop;
 use super::positions::Positions;
 use super::rate::RateLimit;
 use super::until_end::UntilEnd;
@@ -14,7 +16,7 @@ use crate::dlq_guard::DlqGuard;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{GroupConsumer, GroupEvent, Notice};
-use crate::progress::{Board, CommitToken};
+use crate::progress::{Board, CommitToken, Span};
 use crate::shutdown::Shutdown;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
@@ -38,6 +40,8 @@ pub struct SourceEnds {
     pub dlq_guard: Arc<DlqGuard>,
     /// Where the partitions end, as housekeeping knows it.
     pub input_ends: Arc<InputEnds>,
+    /// Whether another source has to be alone.
+    pub solitude: Arc<Solitude>,
 }
 
 /// One source thread.
@@ -66,6 +70,9 @@ pub struct Source {
     /// Whether the group's offsets had reached the ends, and when that was asked.
     pub(super) others_at_end: (bool, Instant),
     pub(super) watchdog: Watchdog,
+    pub(super) crash_loop: CrashLoop,
+    /// Partitions that are not read for now: one is read with care.
+    pub(super) paused: Vec<i32>,
 }
 
 /// How long a source waits for records or batches before it serves the group again.
@@ -89,6 +96,8 @@ impl Source {
         (metrics, health): (Arc<Metrics>, Arc<Health>),
     ) -> Self {
         let (batches, now) = (config.limits.batches_per_source, Instant::now());
+        // All of them come home first.
+        (0..batches).for_each(|_| ends.solitude.batch_left());
         Self {
             watchdog: Watchdog::new(config.pipeline.watchdog_after, ends.input_ends.clone(), now),
             number,
@@ -107,6 +116,8 @@ impl Source {
             sequence: 0,
             join_overdue_at: Some(now + config.kafka.connect_timeout),
             others_at_end: (false, now),
+            crash_loop: CrashLoop::default(),
+            paused: Vec::new(),
             config,
         }
     }
@@ -171,12 +182,14 @@ impl Source {
         if self.is_at_end() {
             return Ok(());
         }
+        let Some(most) = self.pace() else { return Ok(()) };
         let Some(batch) = self.take_batch() else { return Ok(()) };
-        self.read(batch)
+        self.read(batch, most)
     }
 
-    fn read(&mut self, mut batch: Box<Batch>) -> Result<(), EngineError> {
-        let mut wanted = self.records_wanted();
+    /// Reads a batch of `most` records at most, and sends it on its way.
+    fn read(&mut self, mut batch: Box<Batch>, most: usize) -> Result<(), EngineError> {
+        let mut wanted = self.records_wanted().min(most);
         if let Some(limit) = &self.rate_limit {
             match limit.take(wanted, Instant::now()) {
                 Ok(granted) => wanted = granted,
@@ -224,6 +237,9 @@ impl Source {
             self.at_home.push(batch);
             return;
         }
+        if !self.write_down(&mut batch, &tally.spans) {
+            return self.give_back(batch, &tally.spans);
+        }
         faults::pass(Point::AfterRead);
         let records = batch.records.len();
         assert!(records <= self.config.limits.batch_records_max, "a batch holds what was asked for");
@@ -239,6 +255,7 @@ impl Source {
         self.held[batch.slot] = tally.held_bytes;
         self.held_bytes += tally.held_bytes;
         self.metrics.batch_sealed(records as u64, tally.payload_bytes as u64);
+        self.ends.solitude.batch_left();
         if let Err(refused) = self.ends.filled.try_send(batch) {
             // The channel has room for every batch there is, so it is the other side that is gone.
             refused.into_inner().take_token().abandon();
@@ -248,6 +265,15 @@ impl Source {
                 "the transform stage has gone away",
             ));
         }
+    }
+
+    /// As if the batch had not been read.
+    fn give_back(&mut self, mut batch: Box<Batch>, spans: &[Span]) {
+        batch.records.clear();
+        self.at_home.push(batch);
+        let places: Vec<(i32, i64)> = spans.iter().map(|span| (span.partition, span.first)).collect();
+        self.positions.go_back(&places);
+        self.go_on_at(&places);
     }
 
     /// As many records as the open batch and the memory share have room for, judged by recent sizes; at least one.
@@ -292,6 +318,7 @@ impl Source {
 
     fn welcome(&mut self, batch: Box<Batch>) {
         self.held_bytes -= std::mem::take(&mut self.held[batch.slot]);
+        self.ends.solitude.batch_came_home();
         self.at_home.push(batch);
     }
 
@@ -335,6 +362,7 @@ impl Source {
         let deadline = self.shutdown.deadline().unwrap_or_else(Instant::now);
         let partitions = self.positions.partitions();
         let drained = self.drain(&partitions, deadline);
+        self.take_back(&partitions);
         for partition in partitions {
             self.ends.board.release(partition);
         }

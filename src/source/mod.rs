@@ -1,6 +1,8 @@
 //! Kafka → batches: a thread, a group member, a pool of batches.
 
 mod assignment;
+mod care;
+mod crash_loop;
 mod failures;
 mod lifecycle;
 mod positions;
@@ -8,6 +10,7 @@ mod rate;
 mod until_end;
 mod watchdog;
 
+pub use care::Solitude;
 pub use lifecycle::{Source, SourceEnds};
 pub use rate::RateLimit;
 pub use until_end::UntilEnd;

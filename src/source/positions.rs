@@ -62,6 +62,15 @@ impl Positions {
         open.map(|(&partition, position)| (partition, position.next))
     }
 
+    /// Partitions are to be read from these offsets again.
+    pub(super) fn go_back(&mut self, places: &[(i32, i64)]) {
+        for (partition, offset) in places {
+            if let Some(position) = self.partitions.get_mut(partition) {
+                position.next = *offset;
+            }
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.partitions.is_empty()
     }

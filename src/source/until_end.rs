@@ -1,6 +1,7 @@
 //! `--until-end`: the ends that were there at start, and which sources have reached theirs.
 
 use super::lifecycle::{POLL_PERIOD, QUESTION_TIMEOUT, Source};
+use crate::kafka::Stored;
 use crate::shutdown::Reason;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -31,10 +32,11 @@ impl UntilEnd {
     }
 
     /// Whether the group's committed offsets have reached all ends; a partition with nothing in it has no offset to commit.
-    pub fn reached_by(&self, committed: &[(i32, Option<i64>)]) -> bool {
+    pub fn reached_by(&self, stored: &[Stored]) -> bool {
         self.bounds.iter().all(|(partition, &(low, end))| {
-            low >= end
-                || committed.iter().any(|(of, next)| of == partition && next.is_some_and(|next| next >= end))
+            let reaches =
+                |one: &Stored| one.partition == *partition && one.offset.is_some_and(|next| next >= end);
+            low >= end || stored.iter().any(reaches)
         })
     }
 
@@ -102,9 +104,10 @@ mod tests {
     #[test]
     fn committed_offsets_speak_for_partitions_that_others_hold() {
         let until_end = UntilEnd::new(BTreeMap::from([(0, (0, 10)), (1, (5, 5))]), 1);
-        assert!(until_end.reached_by(&[(0, Some(10)), (1, None)]), "partition 1 is empty");
-        assert!(!until_end.reached_by(&[(0, Some(9)), (1, Some(5))]));
-        assert!(!until_end.reached_by(&[(0, None)]));
+        let stored = |partition, offset| Stored { partition, offset, metadata: String::new() };
+        assert!(until_end.reached_by(&[stored(0, Some(10)), stored(1, None)]), "partition 1 is empty");
+        assert!(!until_end.reached_by(&[stored(0, Some(9)), stored(1, Some(5))]));
+        assert!(!until_end.reached_by(&[stored(0, None)]));
         assert_eq!(until_end.end(7), 0);
     }
 }

@@ -164,7 +164,8 @@ impl Source {
     /// # Errors
     /// One does, its broker answers, and the engine is to end for it (74).
     pub(super) fn watch(&mut self) -> Result<(), EngineError> {
-        let (places, is_held) = (self.positions.open_places(), self.ends.dlq_guard.has_tripped());
+        let is_held = self.ends.dlq_guard.has_tripped() || !self.paused.is_empty();
+        let places = self.positions.open_places();
         let Some(findings) = self.watchdog.look(places, is_held, Instant::now()) else { return Ok(()) };
         self.metrics.stalled_partitions(self.number, self.watchdog.stalled());
         let (topic, after) = (&self.config.topics.input, self.config.pipeline.watchdog_after);

@@ -4,6 +4,7 @@ use super::judge;
 use crate::batch::{Batch, Chunk, Outcome};
 use crate::contract::{Additions, Plan};
 use crate::error::{EngineError, ExitCode, Stage};
+use crate::faults;
 use crate::rejection::{Reason, Rejection};
 use crate::shutdown::Shutdown;
 use crossbeam_channel::{Receiver, Sender};
@@ -18,6 +19,8 @@ use std::time::Instant;
 /// Records of one job: long enough that handing it out does not show (a record takes about 200 ns), short enough that its input
 /// and output stay in the second-level cache.
 pub const CHUNK_RECORDS: usize = 1024;
+
+const CONDEMNED: &str = "the process ended each time it worked on this event alone";
 
 /// The dispatcher of the stage. Its thread only hands batches to the pool.
 pub struct Transform {
@@ -85,7 +88,13 @@ impl Drop for Job {
 fn process(plan: &Plan, batch: &mut Batch) {
     batch.times.transform_started = Instant::now();
     let additions = plan.additions(batch.times.read_at);
-    let Batch { records, outcomes, chunks, .. } = batch;
+    let Batch { records, outcomes, chunks, is_condemned, .. } = batch;
+    if *is_condemned {
+        assert_eq!(records.len(), 1, "a record is condemned alone");
+        outcomes.push(Outcome::DeadLetter(Rejection::of_event(Reason::Internal, CONDEMNED)));
+        batch.times.transform_ended = Instant::now();
+        return;
+    }
     outcomes.resize(records.len(), Outcome::Pass);
     judge_rows(plan, &additions, |row| records.value(row), CHUNK_RECORDS, outcomes, chunks);
     batch.times.transform_ended = Instant::now();
@@ -129,6 +138,7 @@ fn judge_chunk<'a>(
             *outcome = Outcome::Pass;
             continue;
         };
+        faults::meet(event);
         let before = chunk.output.len();
         // A panic is a bug, but it is this record's alone: it must not stop the stream, nor come back after each restart.
         let judged =

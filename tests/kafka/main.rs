@@ -8,6 +8,7 @@
 mod access;
 mod broken;
 mod crash;
+mod crash_loop;
 mod ends;
 mod engine_with_faults;
 mod exactly;

@@ -25,8 +25,8 @@ fn a_source_ends_when_the_sink_is_gone() {
     let shutdown = Arc::new(Shutdown::new(2 * PATIENCE));
     let told = (Metrics::new(), Health::new(1, &["sink"], PATIENCE));
     let dlq_guard = Arc::new(DlqGuard::new(None, None, told.clone()));
-    let (board, input_ends) = (Arc::default(), Arc::default());
-    let ends = SourceEnds { home, filled, readable, wake_sink, board, dlq_guard, input_ends };
+    let (board, input_ends, solitude) = <(_, _, _)>::default();
+    let ends = SourceEnds { home, filled, readable, wake_sink, board, dlq_guard, input_ends, solitude };
     let source = Source::new(config, 0, consumer, ends, shutdown.clone(), told);
     let (done, ended) = mpsc::channel();
     std::thread::spawn(move || done.send(source.run(false)).ok());
