@@ -19,6 +19,9 @@ pub struct Solitude {
     under_way: AtomicUsize,
 }
 
+/// How often a source looks whether it is its turn.
+const OTHERS_PERIOD: Duration = Duration::from_millis(2);
+
 /// How long a last word may take to write down, at an orderly end.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -36,7 +39,8 @@ impl Solitude {
         taken.is_ok() || taken == Err(source + 1)
     }
 
-    fn leave(&self, source: usize) {
+    /// Whoever has nothing more to read does not keep others waiting.
+    pub(super) fn leave(&self, source: usize) {
         self.holder.compare_exchange(source + 1, 0, Ordering::Relaxed, Ordering::Relaxed).ok();
     }
 
@@ -71,16 +75,21 @@ impl Source {
         let Some((_, most)) = suspect else {
             solitude.leave(self.number);
             if solitude.is_taken() {
-                self.welcome_all();
-                self.ends.readable.recv_timeout(POLL_PERIOD).ok();
-                return None;
+                return self.wait_for_others();
             }
             return Some(self.config.limits.batch_records_max);
         };
         let is_alone = solitude.take(self.number)
             && self.drain(&self.positions.partitions(), Instant::now() + POLL_PERIOD)
             && solitude.under_way.load(Ordering::Relaxed) == 0;
-        is_alone.then_some(most)
+        if is_alone { Some(most) } else { self.wait_for_others() }
+    }
+
+    /// Batches of ours that come home are what others wait for.
+    fn wait_for_others(&mut self) -> Option<usize> {
+        self.welcome_all();
+        std::thread::park_timeout(OTHERS_PERIOD);
+        None
     }
 
     /// Pauses all partitions but this one, or none.
@@ -120,28 +129,28 @@ impl Source {
         {
             return self.write_down_suspect(batch, span);
         }
-        !self.crash_loop.has_first_marks() || self.write_down_starts()
+        self.write_down_starts(spans)
     }
 
-    fn write_down_starts(&mut self) -> bool {
-        let marks = self.crash_loop.first_marks();
-        // An offset must not be put back.
-        let untouched =
-            marks.iter().filter(|(partition, at, _)| self.ends.board.is_untouched(*partition, *at));
-        let offsets: Vec<(i32, i64, String)> =
-            untouched.map(|(partition, at, mark)| (*partition, *at, mark.to_string())).collect();
-        if !offsets.is_empty() {
-            match self.store(&offsets) {
-                None => return false,
-                Some(Code::OK) => {}
-                // One life more that nobody counts.
-                Some(code) => tracing::debug!(error = %code, "the start could not be written down"),
+    fn write_down_starts(&mut self, spans: &[Span]) -> bool {
+        let mut offsets = Vec::new();
+        for &Span { partition, .. } in spans {
+            let Some((start, mark)) = self.crash_loop.first_mark(partition) else { continue };
+            self.crash_loop.marked(partition, start);
+            // An offset must not be put back.
+            if self.ends.board.is_untouched(partition, start) {
+                offsets.push((partition, start, mark.to_string()));
             }
         }
-        for (partition, at, _) in marks {
-            self.crash_loop.marked(partition, at);
+        if offsets.is_empty() {
+            return true;
         }
-        true
+        let code = self.store(&offsets);
+        if let Some(code) = code.filter(|code| *code != Code::OK) {
+            // One life more that nobody counts.
+            tracing::debug!(error = %code, "the start could not be written down");
+        }
+        code.is_some()
     }
 
     /// Stores offsets with their metadata; `None`: the end was asked for before the group answered. Until it does nothing of these

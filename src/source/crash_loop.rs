@@ -6,10 +6,10 @@
 //!
 //! | the group's offset has | the partition is read |
 //! |---|---|
-//! | nothing, `starts=1` or `starts=2` | as always; before the first batch it gets `starts=` one more |
+//! | nothing, `starts=1` or `starts=2` | as always; before its first records it gets `starts=` one more |
 //! | `starts=3`: three lives ended without progress | one batch at a time, `batch=RECORDS` before each |
 //! | `batch=RECORDS`: a life ended with nothing but these under way | these records alone, `alone=TRY/LEFT` before each |
-//! | `alone=2/LEFT`: two lives ended with nothing but this record under way | it is a dead letter, unseen; the others of its batch follow alone |
+//! | `alone=3/LEFT`: three lives ended with nothing but this record under way | it is a dead letter, unseen; the others of its batch follow alone |
 //!
 //! An orderly end of the process, even one whose drain was not over in time, puts back what it found: it says nothing against a record.
 //! A partition that moves on without any progress counts as a life.
@@ -40,7 +40,7 @@ const PREFIX: &str = "gristmill ";
 const STARTS_MAX: u32 = 3;
 
 /// Lives that a record may end, alone.
-const TRIES_MAX: u32 = 2;
+const TRIES_MAX: u32 = 3;
 
 /// Records of a batch that goes alone: few enough that they can go one by one afterwards, some hundreds a second.
 const BATCH_RECORDS: u32 = 256;
@@ -142,23 +142,14 @@ impl CrashLoop {
         self.partitions.get(&partition).is_some_and(|life| life.tries(offset) >= TRIES_MAX)
     }
 
-    /// The marks of partitions that are taken up and not marked yet, each with its start.
-    pub(super) fn first_marks(&self) -> Vec<(i32, i64, Mark)> {
-        let fresh =
-            self.partitions.iter().filter(|(_, life)| life.marked_at.is_none() && life.care.is_none());
-        let marks = fresh.map(|(&partition, life)| {
-            let starts = match life.found {
-                Some(Mark::Starts(starts)) => starts,
-                _ => 0,
-            };
-            (partition, life.start, Mark::Starts(starts + 1))
-        });
-        marks.collect()
-    }
-
-    /// Whether [`CrashLoop::first_marks`] has any.
-    pub(super) fn has_first_marks(&self) -> bool {
-        self.partitions.values().any(|life| life.marked_at.is_none() && life.care.is_none())
+    /// The mark that a partition gets before its first records, and where: its start. `None`: it has one, or is read with care.
+    pub(super) fn first_mark(&self, partition: i32) -> Option<(i64, Mark)> {
+        let life = self.partitions.get(&partition)?;
+        let starts = match life.found {
+            Some(Mark::Starts(starts)) => starts,
+            _ => 0,
+        };
+        (life.marked_at.is_none() && life.care.is_none()).then_some((life.start, Mark::Starts(starts + 1)))
     }
 
     /// A mark is written down.
@@ -237,7 +228,7 @@ mod tests {
         while next < end {
             let most = guard.suspect().map_or(REACH, |(_, most)| i64::try_from(most).unwrap());
             let records = most.min(end - next);
-            for (_, start, mark) in guard.first_marks() {
+            if let Some((start, mark)) = guard.first_mark(PARTITION) {
                 group.store(start, Some(mark));
                 guard.marked(PARTITION, start);
             }
@@ -260,10 +251,10 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_ends_every_process_is_found_in_six_lives() {
+    fn a_record_that_ends_every_process_is_found_in_seven_lives() {
         for poison in [0, 1, 255, 256, 700, 999] {
             let mut group = Group::default();
-            for life in 1..=6 {
+            for life in 1..=7 {
                 let (condemned, is_done) = live(&mut group, &[poison], 5_000);
                 assert!(condemned.is_empty() && !is_done, "life {life}, poison {poison}: {}", group.metadata);
             }
@@ -276,11 +267,11 @@ mod tests {
     fn a_second_one_close_behind_is_found_too() {
         let mut group = Group::default();
         let mut found = Vec::new();
-        // The rest of the batch goes alone already, so the second takes two lives.
-        for life in 1..=9 {
+        // The rest of the batch goes alone already, so the second takes three lives.
+        for life in 1..=11 {
             let (condemned, is_done) = live(&mut group, &[300, 310], 2_000);
             found.extend(condemned);
-            assert_eq!(is_done, life == 9, "life {life}: {}", group.metadata);
+            assert_eq!(is_done, life == 11, "life {life}: {}", group.metadata);
         }
         assert_eq!(found, [300, 310]);
     }
@@ -293,14 +284,13 @@ mod tests {
         assert_eq!(guard.mark(PARTITION, 7, 256), Some(Mark::Batch(256)));
         assert!(!guard.went(PARTITION, 263, 256) && guard.went(PARTITION, 1_007, 256));
         assert_eq!(guard.suspect(), None);
-        assert!(guard.first_marks().is_empty() || guard.has_first_marks());
 
         assert!(guard.take_up(PARTITION, 7, "gristmill batch=2", REACH).is_some());
         assert_eq!(guard.mark(PARTITION, 7, 1), Some(Mark::Alone { tries: 1, left: 1 }));
         assert!(!guard.is_condemned(PARTITION, 7));
         assert!(!guard.went(PARTITION, 8, 1) && guard.went(PARTITION, 9, 1));
 
-        assert!(guard.take_up(PARTITION, 7, "gristmill alone=2/5", REACH).is_some());
+        assert!(guard.take_up(PARTITION, 7, "gristmill alone=3/5", REACH).is_some());
         assert!(guard.is_condemned(PARTITION, 7));
         assert!(!guard.is_condemned(PARTITION, 8), "only the record that was alone");
         assert!(guard.at_end(PARTITION) && guard.suspect().is_none());
@@ -311,9 +301,9 @@ mod tests {
         let mut guard = CrashLoop::default();
         assert_eq!(guard.take_up(PARTITION, 7, "gristmill starts=1", REACH), None);
         assert_eq!(guard.found(PARTITION), None, "nothing was written yet");
-        assert_eq!(guard.first_marks(), [(PARTITION, 7, Mark::Starts(2))]);
+        assert_eq!(guard.first_mark(PARTITION), Some((7, Mark::Starts(2))));
         guard.marked(PARTITION, 7);
-        assert!(!guard.has_first_marks());
+        assert_eq!(guard.first_mark(PARTITION), None);
         assert_eq!(guard.found(PARTITION), Some((7, Some(Mark::Starts(1)))));
         guard.marked(PARTITION, 9);
         assert_eq!(guard.found(PARTITION), Some((9, None)), "of this record nothing is known");

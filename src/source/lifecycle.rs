@@ -180,6 +180,7 @@ impl Source {
             return Ok(());
         }
         if self.is_at_end() {
+            self.ends.solitude.leave(self.number);
             return Ok(());
         }
         let Some(most) = self.pace() else { return Ok(()) };

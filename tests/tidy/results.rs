@@ -1,11 +1,13 @@
-//! README.md's figures are those of the newest folder in perf/results, word for word.
+//! README.md's figures are those of the newest folder in perf/results and of the proof, word for word.
 //!
-//! They stand between `<!-- from perf/results -->` and `<!-- end -->`; `BLESS=1 cargo test --test tidy` copies them anew.
+//! They stand between `<!-- from perf/results -->` or `<!-- from tests/proof/results -->` and `<!-- end -->`;
+//! `BLESS=1 cargo test --test tidy` copies them anew.
 
 use crate::source::{read, root};
 
 const README: &str = "README.md";
-const OPEN: &str = "<!-- from perf/results -->\n";
+const MEASURED: &str = "<!-- from perf/results -->\n";
+const PROVED: &str = "<!-- from tests/proof/results -->\n";
 const CLOSE: &str = "<!-- end -->";
 
 /// The sections that README shows, by their headings in a summary.
@@ -31,24 +33,35 @@ fn figures(folder: &str, summary: &str) -> String {
     format!("{text}[Every run, its method, and what it does not show](perf/results/{folder}/summary.md).\n")
 }
 
-/// The figures in a document.
-fn shown(document: &str) -> Option<&str> {
-    Some(document.split_once(OPEN)?.1.split_once(CLOSE)?.0)
+/// The first table of the proof: a row for each kind of fault.
+fn proved(table: &str) -> String {
+    let rows = table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+/// The figures in a document, behind this mark.
+fn shown<'a>(document: &'a str, mark: &str) -> Option<&'a str> {
+    Some(document.split_once(mark)?.1.split_once(CLOSE)?.0)
+}
+
+/// Expects these figures behind a mark of README, or puts them there.
+fn expect_shown(mark: &str, expected: &str) {
+    let mut document = read(README);
+    if std::env::var_os("BLESS").is_some() {
+        let found = shown(&document, mark).map(str::to_owned).unwrap_or_default();
+        document =
+            document.replace(&format!("{mark}{found}"), &format!("{mark}\n{}\n\n", expected.trim_end()));
+        std::fs::write(root().join(README), &document).expect("the document can be written");
+    }
+    let found = shown(&document, mark).unwrap_or_else(|| panic!("{README} has no {mark}"));
+    assert_eq!(found.trim(), expected.trim(), "{README} does not show the newest results");
 }
 
 #[test]
 fn the_readme_shows_the_newest_results() {
     let folder = newest().expect("there are results in perf/results");
-    let expected = figures(&folder, &read(&format!("perf/results/{folder}/summary.md")));
-    let mut document = read(README);
-    if std::env::var_os("BLESS").is_some() {
-        let found = shown(&document).map(str::to_owned).unwrap_or_default();
-        document =
-            document.replace(&format!("{OPEN}{found}"), &format!("{OPEN}\n{}\n\n", expected.trim_end()));
-        std::fs::write(root().join(README), &document).expect("the document can be written");
-    }
-    let found = shown(&document).unwrap_or_else(|| panic!("{README} has no {OPEN}"));
-    assert_eq!(found.trim(), expected.trim(), "{README} does not show perf/results/{folder}");
+    expect_shown(MEASURED, &figures(&folder, &read(&format!("perf/results/{folder}/summary.md"))));
+    expect_shown(PROVED, &proved(&read("tests/proof/results/table.md")));
 }
 
 #[test]
@@ -59,7 +72,9 @@ fn a_figure_that_was_changed_by_hand_is_found() {
         right.starts_with("**Latency**: 2026-01-02 (`perf/run`): x.\n\n| a |\n| - |\n| 7 |\n\n["),
         "{right}"
     );
-    let document = format!("text\n{OPEN}\n{right}\n{CLOSE}\n");
-    assert_eq!(shown(&document).map(str::trim), Some(right.trim()));
-    assert_ne!(shown(&document.replace("| 7 |", "| 8 |")).map(str::trim), Some(right.trim()));
+    let document = format!("text\n{MEASURED}\n{right}\n{CLOSE}\n");
+    assert_eq!(shown(&document, MEASURED).map(str::trim), Some(right.trim()));
+    assert_ne!(shown(&document.replace("| 7 |", "| 8 |"), MEASURED).map(str::trim), Some(right.trim()));
+    assert_eq!(shown(&document, PROVED), None);
+    assert_eq!(proved("# Proof\n\nWords.\n\n| a |\n| 7 |\n\n| b |\n"), "| a |\n| 7 |");
 }
