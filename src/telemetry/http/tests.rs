@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{Resolver, Sources};
 use crate::telemetry::text_format::parse;
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream as Client;
 
@@ -137,6 +138,56 @@ fn the_page_comes_with_a_policy_and_its_state_without_secrets() {
     health.shutting_down();
     let state: serde_json::Value = serde_json::from_str(&request(&server, "GET /status.json").1).unwrap();
     assert_eq!((&state["ready"], &state["missing"]), (&false.into(), &serde_json::json!(["shutting down"])));
+}
+
+/// All names in a JSON value, however deep; a setting's and a reason's are words of their own.
+fn names(value: &serde_json::Value, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            for (name, value) in fields {
+                found.insert(name.clone());
+                names(value, found);
+            }
+        }
+        serde_json::Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_state_and_its_document_have_the_same_names() {
+    let (server, metrics, _) = server(BOUNDS);
+    metrics.assigned(0, &[4]);
+    let state = serde_json::from_str(&request(&server, "GET /status.json").1).unwrap();
+    let mut said = BTreeSet::new();
+    names(&state, &mut said);
+    let document = include_str!("../../../docs/status.md");
+    let quoted = document
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let documented: BTreeSet<String> = quoted.map(str::to_owned).collect();
+    let missing: Vec<_> = said.difference(&documented).collect();
+    assert!(missing.is_empty(), "not in docs/status.md: {missing:?}");
+    // What else it quotes are values.
+    let values = [
+        "/livez",
+        "/readyz",
+        "null",
+        "***",
+        "command line",
+        "environment",
+        "file",
+        "default",
+        "derived",
+        "passed through",
+    ];
+    let legs = ["queue", "transform", "produce", "delivery", "processing", "end_to_end"];
+    let known = |word: &&String| {
+        said.contains(*word) || values.contains(&word.as_str()) || legs.contains(&word.as_str())
+    };
+    let unknown: Vec<_> = documented.iter().filter(|word| !known(word)).collect();
+    assert!(unknown.is_empty(), "only in docs/status.md: {unknown:?}");
 }
 
 #[test]
