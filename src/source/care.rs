@@ -231,3 +231,19 @@ impl Source {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_source_is_alone_until_it_leaves() {
+        let solitude = Solitude::default();
+        assert!(!solitude.is_taken());
+        assert!(solitude.take(1) && solitude.take(1) && !solitude.take(0) && solitude.is_taken());
+        solitude.leave(0);
+        assert!(solitude.is_taken(), "it was not 0 that was alone");
+        solitude.leave(1);
+        assert!(!solitude.is_taken() && solitude.take(0));
+    }
+}

@@ -24,7 +24,7 @@ fn poison() -> Plain {
 }
 
 /// Process after process, as whoever restarts them would, until one gets to the end: how many died before.
-fn deaths(scene: &Scene, delivery: &str, sources: &str) -> u32 {
+fn deaths(scene: &Scene, delivery: &str) -> u32 {
     for died in 0..=*DEATHS.end() {
         let engine = scene.command(engine_with_faults(), &["run", "--until-end"]);
         let mill = Mill::start(
@@ -32,7 +32,6 @@ fn deaths(scene: &Scene, delivery: &str, sources: &str) -> u32 {
                 .env("FAULTS_POISON", POISON)
                 .env("GRISTMILL_INSTANCE_ID", "mill")
                 .env("GRISTMILL_DELIVERY", delivery)
-                .env("GRISTMILL_SOURCE_THREADS", sources)
                 .env("GRISTMILL_BATCH_SIZE", "500"),
         );
         let exit = mill.child().wait(WITHIN).unwrap_or_else(|| panic!("it does not end\n{}", mill.told()));
@@ -46,13 +45,13 @@ fn deaths(scene: &Scene, delivery: &str, sources: &str) -> u32 {
     panic!("the processes die for ever");
 }
 
-fn is_got_over(name: &str, delivery: &str, sources: &str) {
+fn is_got_over(name: &str, delivery: &str) {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), name);
     scene.fill(0, 6_000, Shape::default());
     scene.put(&scene.input, &[poison()]);
     scene.fill(6_000, 6_000, Shape::default());
-    assert!(DEATHS.contains(&deaths(&scene, delivery, sources)), "it looked like a crash loop too early");
+    assert!(DEATHS.contains(&deaths(&scene, delivery)), "it looked like a crash loop too early");
     scene.assert_all_committed();
     let account = scene.account();
     assert_eq!(
@@ -70,10 +69,10 @@ fn is_got_over(name: &str, delivery: &str, sources: &str) {
 
 #[test]
 fn an_event_that_kills_each_process_ends_as_a_dead_letter() {
-    is_got_over("crash-loop", "at-least-once", "1");
+    is_got_over("crash-loop", "at-least-once");
 }
 
 #[test]
-fn so_it_does_in_transactions_and_with_sources_side_by_side() {
-    is_got_over("crash-loop-exactly", "exactly-once", "2");
+fn so_it_does_in_transactions() {
+    is_got_over("crash-loop-exactly", "exactly-once");
 }
