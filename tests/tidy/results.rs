@@ -11,7 +11,7 @@ const PROVED: &str = "<!-- from tests/proof/results -->\n";
 const CLOSE: &str = "<!-- end -->";
 
 /// The sections that README shows, by their headings in a summary.
-const SHOWN: [&str; 2] = ["Throughput and CPU a record", "Latency"];
+const SHOWN: [&str; 3] = ["Throughput and CPU a record", "Latency", "Memory"];
 
 /// The newest folder: their names begin with the day.
 fn newest() -> Option<String> {
@@ -35,7 +35,8 @@ fn figures(folder: &str, summary: &str) -> String {
 
 /// The first table of the proof: a row for each kind of fault.
 fn proved(table: &str) -> String {
-    let rows = table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows =
+        table.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     rows.collect::<Vec<_>>().join("\n")
 }
 
@@ -66,7 +67,7 @@ fn the_readme_shows_the_newest_results() {
 
 #[test]
 fn a_figure_that_was_changed_by_hand_is_found() {
-    let summary = "# M\n\n## Latency\n\n2026-01-02 (`perf/run`): x.\nHow.\n\n| a |\n| - |\n| 7 |\n\n- note\n\n## Memory\n\n| b |\n";
+    let summary = "# M\n\n## Latency\n\n2026-01-02 (`perf/run`): x.\nHow.\n\n| a |\n| - |\n| 7 |\n\n- note\n\n## Scaling\n\n| b |\n";
     let right = figures("2026-01-02-m", summary);
     assert!(
         right.starts_with("**Latency**: 2026-01-02 (`perf/run`): x.\n\n| a |\n| - |\n| 7 |\n\n["),
