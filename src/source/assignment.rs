@@ -9,21 +9,20 @@ use crate::kafka::{ClientError, GroupConsumer, Notice, Stored, start_of};
 use crate::telemetry::metrics::Rebalance;
 use std::time::Instant;
 
-/// A partition, the group's offset if it has one, and where the reading starts.
-type Start = (i32, Option<i64>, i64);
+/// What the group has stored of a partition, and where the reading starts.
+type Start = (Stored, i64);
 
 fn places(starts: &[Start]) -> Vec<(i32, i64)> {
-    starts.iter().map(|&(partition, _, start)| (partition, start)).collect()
+    starts.iter().map(|(stored, start)| (stored.partition, *start)).collect()
 }
 
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
-        let Some(stored) = self.stored(partitions)? else { return self.decline() };
-        let Some(starts) = self.starts(&stored)? else { return self.decline() };
+        let Some(starts) = self.starts(partitions)? else { return self.decline() };
         self.watchdog.joined();
-        for (Stored { metadata, .. }, &(partition, _, start)) in stored.iter().zip(&starts) {
-            self.look_for_crashes(partition, start, metadata);
+        for (stored, start) in &starts {
+            self.look_for_crashes(stored.partition, *start, &stored.metadata);
         }
         self.take_up(&starts);
         self.keep_places(partitions);
@@ -32,25 +31,22 @@ impl Source {
         Ok(())
     }
 
-    /// What the group has stored of partitions; `None` if the end was asked for meanwhile.
-    fn stored(&mut self, partitions: &[i32]) -> Result<Option<Vec<Stored>>, EngineError> {
-        match partitions {
+    /// What the group has stored of each partition, and its start; `None` if the end was asked for meanwhile.
+    fn starts(&mut self, partitions: &[i32]) -> Result<Option<Vec<Start>>, EngineError> {
+        let stored = match partitions {
             // There are more members than partitions, and we wait for our turn.
-            [] => Ok(Some(Vec::new())),
-            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT)),
-        }
-    }
-
-    /// The group's offset of each partition, and its start; `None` if the end was asked for meanwhile.
-    fn starts(&mut self, stored: &[Stored]) -> Result<Option<Vec<Start>>, EngineError> {
+            [] => Some(Vec::new()),
+            _ => self.ask(|consumer| consumer.committed(partitions, QUESTION_TIMEOUT))?,
+        };
+        let Some(stored) = stored else { return Ok(None) };
         let mut starts = Vec::with_capacity(stored.len());
-        for &Stored { partition, offset, .. } in stored {
-            let start = match offset {
+        for stored in stored {
+            let start = match stored.offset {
                 Some(offset) => Some(offset),
-                None => self.start_without_commit(partition)?,
+                None => self.start_without_commit(stored.partition)?,
             };
             let Some(start) = start else { return Ok(None) };
-            starts.push((partition, offset, start));
+            starts.push((stored, start));
         }
         Ok(Some(starts))
     }
@@ -58,8 +54,7 @@ impl Source {
     /// The transaction that was open was rolled back: goes back to the group's offsets in every partition that is ours.
     pub(super) fn start_again(&mut self) -> Result<(), EngineError> {
         let partitions = self.positions.partitions();
-        let Some(stored) = self.stored(&partitions)? else { return Ok(()) };
-        let Some(starts) = self.starts(&stored)? else { return Ok(()) };
+        let Some(starts) = self.starts(&partitions)? else { return Ok(()) };
         if let Some((partition, offset)) = self.go_on_at(&places(&starts)).first() {
             // Records from further on may still come, and would be taken for the next ones.
             return Err(EngineError::new(
@@ -88,8 +83,8 @@ impl Source {
     }
 
     fn enter(&mut self, starts: &[Start]) {
-        for &(partition, committed, start) in starts {
-            let epoch = self.ends.board.assign(partition, committed, start);
+        for &(Stored { partition, offset, .. }, start) in starts {
+            let epoch = self.ends.board.assign(partition, offset, start);
             let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
             self.positions.insert(partition, Position { epoch, next: start, end });
             self.metrics.settled_position(partition, start, -1);

@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 pub struct Solitude {
     /// The source that is alone, and one more; 0: none.
     holder: AtomicUsize,
-    /// Batches that are under way, of all sources.
-    under_way: AtomicUsize,
 }
 
 /// How often a source looks whether it is its turn.
@@ -26,14 +24,6 @@ const OTHERS_PERIOD: Duration = Duration::from_millis(2);
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 impl Solitude {
-    pub(super) fn batch_left(&self) {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn batch_came_home(&self) {
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
-    }
-
     fn take(&self, source: usize) -> bool {
         let taken = self.holder.compare_exchange(0, source + 1, Ordering::Relaxed, Ordering::Relaxed);
         taken.is_ok() || taken == Err(source + 1)
@@ -41,7 +31,10 @@ impl Solitude {
 
     /// Whoever has nothing more to read does not keep others waiting.
     pub(super) fn leave(&self, source: usize) {
-        self.holder.compare_exchange(source + 1, 0, Ordering::Relaxed, Ordering::Relaxed).ok();
+        // Nobody but the holder ends it. A look costs nothing where nobody is alone, which is each turn.
+        if self.holder.load(Ordering::Relaxed) == source + 1 {
+            self.holder.store(0, Ordering::Relaxed);
+        }
     }
 
     fn is_taken(&self) -> bool {
@@ -71,21 +64,19 @@ impl Source {
     pub(super) fn pace(&mut self) -> Option<usize> {
         let suspect = self.crash_loop.suspect();
         self.look_only_at(suspect.map(|(partition, _)| partition));
-        let solitude = self.ends.solitude.clone();
         let Some((_, most)) = suspect else {
-            solitude.leave(self.number);
-            if solitude.is_taken() {
+            self.ends.solitude.leave(self.number);
+            if self.ends.solitude.is_taken() {
                 return self.wait_for_others();
             }
             return Some(self.config.limits.batch_records_max);
         };
-        let is_alone = solitude.take(self.number)
+        let is_alone = self.ends.solitude.take(self.number)
             && self.drain(&self.positions.partitions(), Instant::now() + POLL_PERIOD)
-            && solitude.under_way.load(Ordering::Relaxed) == 0;
+            && self.metrics.accounting().batches_in_flight() == 0;
         if is_alone { Some(most) } else { self.wait_for_others() }
     }
 
-    /// Batches of ours that come home are what others wait for.
     fn wait_for_others(&mut self) -> Option<usize> {
         self.welcome_all();
         std::thread::park_timeout(OTHERS_PERIOD);

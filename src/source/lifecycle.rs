@@ -96,8 +96,6 @@ impl Source {
         (metrics, health): (Arc<Metrics>, Arc<Health>),
     ) -> Self {
         let (batches, now) = (config.limits.batches_per_source, Instant::now());
-        // All of them come home first.
-        (0..batches).for_each(|_| ends.solitude.batch_left());
         Self {
             watchdog: Watchdog::new(config.pipeline.watchdog_after, ends.input_ends.clone(), now),
             number,
@@ -256,7 +254,6 @@ impl Source {
         self.held[batch.slot] = tally.held_bytes;
         self.held_bytes += tally.held_bytes;
         self.metrics.batch_sealed(records as u64, tally.payload_bytes as u64);
-        self.ends.solitude.batch_left();
         if let Err(refused) = self.ends.filled.try_send(batch) {
             // The channel has room for every batch there is, so it is the other side that is gone.
             refused.into_inner().take_token().abandon();
@@ -319,7 +316,6 @@ impl Source {
 
     fn welcome(&mut self, batch: Box<Batch>) {
         self.held_bytes -= std::mem::take(&mut self.held[batch.slot]);
-        self.ends.solitude.batch_came_home();
         self.at_home.push(batch);
     }
 
