@@ -20,6 +20,9 @@ pub(super) struct Housekeeping {
 /// How often the ends are asked.
 const ENDS_PERIOD: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether there are partitions whose ends have not been asked yet.
+const LOOK_PERIOD: Duration = Duration::from_millis(500);
+
 /// How long one such question may take.
 const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,9 +37,14 @@ impl Housekeeping {
         let report_interval = wired.config.pipeline.report_interval;
         let heartbeat = health.loop_named("housekeeping");
         let thread = spawn("housekeeping", &wired.shutdown, move || {
-            let mut reported = Instant::now();
+            let (mut reported, mut asked_at) = (Instant::now(), Instant::now());
+            let mut asked = Vec::new();
             loop {
-                for partition in boards.iter().flat_map(|board| board.partitions()) {
+                let ours: Vec<i32> = boards.iter().flat_map(|board| board.partitions()).collect();
+                if asked_at.elapsed() >= ENDS_PERIOD {
+                    (asked_at, asked) = (Instant::now(), Vec::new());
+                }
+                for &partition in ours.iter().filter(|partition| !asked.contains(*partition)) {
                     health.tick(heartbeat);
                     // A cluster that does not answer costs the end one question, not one a partition.
                     if stopped.try_recv() == Err(TryRecvError::Disconnected) {
@@ -47,13 +55,14 @@ impl Housekeeping {
                         ends.tell(partition, end, Instant::now());
                     }
                 }
+                asked = ours;
                 if reported.elapsed() >= report_interval {
                     metrics.interval_report().log();
                     reported = Instant::now();
                 }
                 health.tick(heartbeat);
                 // Ends at once when the engine lets go of the other side.
-                if stopped.recv_timeout(ENDS_PERIOD.min(report_interval)) != Err(RecvTimeoutError::Timeout) {
+                if stopped.recv_timeout(LOOK_PERIOD.min(report_interval)) != Err(RecvTimeoutError::Timeout) {
                     health.loop_ended(heartbeat);
                     return;
                 }

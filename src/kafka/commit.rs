@@ -4,7 +4,8 @@
 //! The client's blocking commit has no time limit, and its commit callback is not called for commits that were asked for.
 
 use super::code::{ClientError, Code};
-use super::consumer::{GroupConsumer, OwnQueue, list_at, list_of};
+use super::consumer::{GroupConsumer, list_at, list_of};
+use super::queue::Queue;
 use super::wake::{QueueWake, WakeFn};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -47,7 +48,7 @@ impl GroupConsumer {
             element.set_offset(Offset::Offset(*offset)).map_err(|error| Code::of(&error))?;
             element.set_metadata(metadata);
         }
-        let queue = OwnQueue::new(&self.client);
+        let queue = Queue::new(&self.client);
         commit(&self.client, &list, &queue)?;
         Ok(Reply(queue))
     }
@@ -61,7 +62,7 @@ impl GroupConsumer {
 
 /// The answer to one commit. Whoever lets it go before it is there must not commit these partitions again: the client may still send
 /// the commit, after a later one.
-pub struct Reply(OwnQueue);
+pub struct Reply(Queue);
 
 impl Reply {
     /// The commit's code; `None`: it did not come in time.
@@ -87,7 +88,7 @@ fn metadata(list: &TopicPartitionList, at: usize) -> String {
 pub(super) fn commit<C: ConsumerContext>(
     client: &BaseConsumer<C>,
     list: &TopicPartitionList,
-    answers: &OwnQueue,
+    answers: &Queue,
 ) -> Result<(), Code> {
     // SAFETY: client, list and queue are valid; the list is copied by the call.
     let code = Code::from(unsafe {
@@ -106,7 +107,7 @@ pub(super) fn commit<C: ConsumerContext>(
 pub struct CommitReplies {
     // The order of the fields is the order of their end.
     wake: QueueWake,
-    queue: OwnQueue,
+    queue: Queue,
     // The queue belongs to this client.
     _consumer: Arc<GroupConsumer>,
 }
@@ -114,7 +115,7 @@ pub struct CommitReplies {
 impl CommitReplies {
     /// A reply queue that runs `wake` when an answer comes.
     pub fn new(consumer: &Arc<GroupConsumer>, wake: WakeFn) -> Self {
-        let queue = OwnQueue::new(&consumer.client);
+        let queue = Queue::new(&consumer.client);
         // SAFETY: the queue is ours, and its registration ends before it (order of fields).
         let wake = unsafe { QueueWake::new(queue.0.as_ptr(), wake) };
         Self { wake, queue, _consumer: consumer.clone() }
@@ -128,7 +129,7 @@ impl CommitReplies {
 }
 
 /// The next answer to a commit that arrives before `deadline`: the commit's code.
-pub(super) fn next_answer(queue: &OwnQueue, deadline: Instant) -> Option<Code> {
+pub(super) fn next_answer(queue: &Queue, deadline: Instant) -> Option<Code> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let left_ms = i32::try_from(left).unwrap_or(i32::MAX);

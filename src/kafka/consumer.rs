@@ -7,79 +7,34 @@
 //! Rebalances are not answered inside the client's callback but by the thread that polls, right after `poll_events` returns: the
 //! callback only notes what is asked, and whether the assignment is *lost*, which can be read nowhere else.
 
+use super::apart::SetApart;
 use super::code::{ClientError, Code};
-use super::message::{Records, destroy};
 use super::properties;
+use super::queue::Queue;
 use super::rebalance::{GroupContext, GroupEvent};
 use super::wake::{QueueWake, WakeFn};
 use crate::config::{Config, OffsetReset};
 use crate::error::{EngineError, ExitCode, Stage};
 use rdkafka::bindings as sys;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use std::ffi::CString;
-use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Something among the records that is no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// The partition has no record below this offset that we have not been given.
-    EndOfPartition {
-        /// The partition.
-        partition: i32,
-        /// The end.
-        offset: i64,
-    },
-    /// The client cannot go on with this partition, or with its connection.
-    Error {
-        /// Why.
-        code: Code,
-        /// The partition.
-        partition: i32,
-        /// Where, if known; else negative.
-        offset: i64,
-        /// The client's own words.
-        text: String,
-    },
-}
-
 /// A group member and its own queue of records.
 pub struct GroupConsumer {
-    // The order of the fields is the order of their end: callback, queue, client.
+    // The order of the fields is the order of their end: callback, queues, client.
     wake: Mutex<Option<QueueWake>>,
-    queue: OwnQueue,
+    pub(super) apart: SetApart,
+    pub(super) queue: Queue,
     pub(super) client: BaseConsumer<GroupContext>,
     pub(super) topic: String,
     topic_c: CString,
     is_static: bool,
-}
-
-/// A queue of a client, made by us.
-pub(super) struct OwnQueue(pub(super) NonNull<sys::rd_kafka_queue_t>);
-
-// SAFETY: the client's queues are thread-safe.
-unsafe impl Send for OwnQueue {}
-// SAFETY: as above.
-unsafe impl Sync for OwnQueue {}
-
-impl OwnQueue {
-    pub(super) fn new<C: ConsumerContext>(client: &BaseConsumer<C>) -> Self {
-        // SAFETY: the client is valid; the new queue is ours.
-        let queue = unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) };
-        Self(NonNull::new(queue).expect("a queue of a valid client"))
-    }
-}
-
-impl Drop for OwnQueue {
-    fn drop(&mut self) {
-        // SAFETY: ours since `rd_kafka_queue_new`, destroyed once, before the client.
-        unsafe { sys::rd_kafka_queue_destroy(self.0.as_ptr()) };
-    }
 }
 
 impl GroupConsumer {
@@ -97,12 +52,20 @@ impl GroupConsumer {
         let client: BaseConsumer<GroupContext> = settings
             .create_with_context(GroupContext::new(&config.topics.input))
             .map_err(|error| failed("be made", error))?;
-        let queue = OwnQueue::new(&client);
+        let queue = Queue::new(&client);
         client.subscribe(&[&config.topics.input]).map_err(|error| failed("subscribe", error))?;
         let topic_c = CString::new(config.topics.input.as_str())
             .expect("a topic's name has no NUL, configuration checked it");
         let topic = config.topics.input.clone();
-        Ok(Arc::new(Self { wake: Mutex::new(None), queue, client, topic, topic_c, is_static }))
+        Ok(Arc::new(Self {
+            wake: Mutex::new(None),
+            apart: SetApart::default(),
+            queue,
+            client,
+            topic,
+            topic_c,
+            is_static,
+        }))
     }
 
     /// Runs `wake` whenever records become available.
@@ -168,6 +131,7 @@ impl GroupConsumer {
 
     /// Gives partitions back.
     pub fn unassign(&self, partitions: &[i32]) -> Result<(), ClientError> {
+        self.apart.give_up(partitions);
         Ok(self.client.incremental_unassign(&list_of(&self.topic, partitions))?)
     }
 
@@ -195,39 +159,6 @@ impl GroupConsumer {
     pub fn partitions(&self, wait: Duration) -> Result<usize, ClientError> {
         let metadata = self.client.fetch_metadata(Some(&self.topic), wait)?;
         Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
-    }
-
-    /// Reads up to `max` records into `records`, which must be empty: returns when there are `max`, or after `wait`. What is
-    /// no record is handed out beside, with the row before which it stood.
-    pub fn read(&self, records: &mut Records, max: usize, wait: Duration) -> Vec<(usize, Notice)> {
-        assert!(records.is_empty(), "a batch is read once");
-        let messages = records.messages_mut();
-        messages.reserve(max);
-        // SAFETY: there is room for `max` pointers behind the (empty) vector's start; the call writes that many at most and
-        // answers how many it wrote, each a valid message that is ours now. `NonNull` has the layout of a pointer.
-        unsafe {
-            let count = sys::rd_kafka_consume_batch_queue(
-                self.queue.0.as_ptr(),
-                wait.as_millis().min(i32::MAX as u128) as i32,
-                messages.as_mut_ptr().cast(),
-                max,
-            );
-            messages.set_len(usize::try_from(count).unwrap_or(0));
-        }
-        let mut notices = Vec::new();
-        let mut row = 0;
-        messages.retain(|message| {
-            // SAFETY: the message is valid. The code is read as a number: a broker may send one that the binding's enum lacks.
-            let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
-            if code == Code::OK {
-                row += 1;
-                return true;
-            }
-            notices.push((row, notice(*message, code)));
-            destroy(*message);
-            false
-        });
-        notices
     }
 
     /// Leaves the group: a dynamic member at once; a static one stays known to the group until its session ends, unless
@@ -269,18 +200,13 @@ impl GroupConsumer {
     }
 
     fn forward(&self, partition: i32) {
-        // SAFETY: client and name are valid; the partition's queue reference is given back at once, the forwarding stays.
-        unsafe {
-            let from = sys::rd_kafka_queue_get_partition(
-                self.client.client().native_ptr(),
-                self.topic_c.as_ptr(),
-                partition,
-            );
-            if !from.is_null() {
-                sys::rd_kafka_queue_forward(from, self.queue.0.as_ptr());
-                sys::rd_kafka_queue_destroy(from);
-            }
+        if let Some(queue) = self.queue_of(partition) {
+            queue.forward(Some(&self.queue));
         }
+    }
+
+    pub(super) fn queue_of(&self, partition: i32) -> Option<Queue> {
+        Queue::of_partition(&self.client, &self.topic_c, partition)
     }
 }
 
@@ -288,23 +214,6 @@ impl Drop for GroupConsumer {
     fn drop(&mut self) {
         // From here on nobody answers rebalances but the callback itself.
         self.client.context().closing.store(true, Ordering::Release);
-    }
-}
-
-fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
-    // SAFETY: the message is valid; its error text is a C string that lives as long as it.
-    unsafe {
-        let (partition, offset) = (message.as_ref().partition, message.as_ref().offset);
-        if code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            return Notice::EndOfPartition { partition, offset };
-        }
-        let text = sys::rd_kafka_message_errstr(message.as_ptr());
-        let text = if text.is_null() {
-            String::new()
-        } else {
-            std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
-        };
-        Notice::Error { code, partition, offset, text }
     }
 }
 

@@ -106,6 +106,7 @@ impl Source {
             self.ends.board.release(partition);
             self.positions.remove(partition);
             self.crash_loop.give_up(partition);
+            self.turns.give_up(partition);
         }
         self.paused.retain(|one| !partitions.contains(one));
         if let Err(error) = self.consumer.unassign(partitions) {

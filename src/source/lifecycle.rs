@@ -5,24 +5,24 @@
 
 use super::care::Solitude;
 use super::crash_loop::CrashLoop;
+use super::input_ends::InputEnds;
 use super::positions::Positions;
 use super::rate::RateLimit;
+use super::turns::Turns;
 use super::until_end::UntilEnd;
-use super::watchdog::{InputEnds, Watchdog};
+use super::watchdog::Watchdog;
 use crate::batch::Batch;
 use crate::config::Config;
-use crate::config::limits::RECORD_OVERHEAD_BYTES;
 use crate::dlq_guard::DlqGuard;
 use crate::error::{EngineError, ExitCode, Stage};
-use crate::faults::{self, Point};
-use crate::kafka::{GroupConsumer, GroupEvent, Notice};
-use crate::progress::{Board, CommitToken, Span};
+use crate::kafka::{GroupConsumer, GroupEvent};
+use crate::progress::Board;
 use crate::shutdown::Shutdown;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// What a source is wired to.
 pub struct SourceEnds {
@@ -71,6 +71,7 @@ pub struct Source {
     pub(super) others_at_end: (bool, Instant),
     pub(super) watchdog: Watchdog,
     pub(super) crash_loop: CrashLoop,
+    pub(super) turns: Turns,
     /// Partitions that are not read for now: one is read with care.
     pub(super) paused: Vec<i32>,
 }
@@ -95,7 +96,8 @@ impl Source {
         shutdown: Arc<Shutdown>,
         (metrics, health): (Arc<Metrics>, Arc<Health>),
     ) -> Self {
-        let (batches, now) = (config.limits.batches_per_source, Instant::now());
+        let (limits, now) = (&config.limits, Instant::now());
+        let batches = limits.batches_per_source;
         Self {
             watchdog: Watchdog::new(config.pipeline.watchdog_after, ends.input_ends.clone(), now),
             number,
@@ -115,6 +117,7 @@ impl Source {
             join_overdue_at: Some(now + config.kafka.connect_timeout),
             others_at_end: (false, now),
             crash_loop: CrashLoop::default(),
+            turns: Turns::new(limits.fetch_partition_bytes_max),
             paused: Vec::new(),
             config,
         }
@@ -167,6 +170,7 @@ impl Source {
             Ok(None) => {}
             Err((code, reason)) => return Err(self.group_error(code, &reason)),
         }
+        self.take_turns();
         if self.ends.board.take_restart() {
             self.start_again()?;
         }
@@ -184,101 +188,6 @@ impl Source {
         let Some(most) = self.pace() else { return Ok(()) };
         let Some(batch) = self.take_batch() else { return Ok(()) };
         self.read(batch, most)
-    }
-
-    /// Reads a batch of `most` records at most, and sends it on its way.
-    fn read(&mut self, mut batch: Box<Batch>, most: usize) -> Result<(), EngineError> {
-        let mut wanted = self.records_wanted().min(most);
-        if let Some(limit) = &self.rate_limit {
-            match limit.take(wanted, Instant::now()) {
-                Ok(granted) => wanted = granted,
-                Err(wait) => {
-                    self.at_home.push(batch);
-                    std::thread::park_timeout(wait.min(POLL_PERIOD));
-                    return Ok(());
-                }
-            }
-        }
-        let notices = self.consumer.read(&mut batch.records, wanted, self.config.pipeline.batch_linger);
-        if let Some(limit) = &self.rate_limit {
-            limit.give_back(wanted - batch.records.len());
-        }
-        if batch.records.len() + notices.len() < wanted {
-            self.watchdog.ran_dry();
-        }
-        // No span is sealed across an error: what came after it is given back and read again.
-        let failure = notices.iter().find_map(|(row, notice)| Some((*row, self.failure(notice)?)));
-        if let Some((row, _)) = &failure {
-            batch.records.truncate(*row);
-        }
-        let is_idle = batch.records.is_empty() && notices.is_empty();
-        self.seal(batch, &notices);
-        for (_, notice) in &notices {
-            self.on_notice(notice)?;
-        }
-        if let Some((_, error)) = failure {
-            return Err(error);
-        }
-        if is_idle {
-            // Nothing there: sleep until the client says otherwise, instead of reading again and again.
-            self.ends.readable.recv_timeout(POLL_PERIOD).ok();
-        }
-        Ok(())
-    }
-
-    fn seal(&mut self, mut batch: Box<Batch>, notices: &[(usize, Notice)]) {
-        let mut tally = self.positions.advance(&mut batch.records, RECORD_OVERHEAD_BYTES);
-        for (_, notice) in notices {
-            self.positions.reach(notice, &mut tally.spans);
-        }
-        if tally.spans.is_empty() {
-            assert!(batch.records.is_empty(), "every record lies in a span");
-            self.at_home.push(batch);
-            return;
-        }
-        if !self.write_down(&mut batch, &tally.spans) {
-            return self.give_back(batch, &tally.spans);
-        }
-        faults::pass(Point::AfterRead);
-        let records = batch.records.len();
-        assert!(records <= self.config.limits.batch_records_max, "a batch holds what was asked for");
-        if let Some(average) = tally.held_bytes.checked_div(records) {
-            self.record_bytes = average.max(self.record_bytes - self.record_bytes / 8).max(1);
-        }
-        batch.times.read = Instant::now();
-        batch.times.read_at = SystemTime::now();
-        batch.held_bytes = tally.held_bytes;
-        batch.payload_bytes = tally.payload_bytes;
-        batch.seal(CommitToken::seal(self.sequence, tally.spans));
-        self.sequence += 1;
-        self.held[batch.slot] = tally.held_bytes;
-        self.held_bytes += tally.held_bytes;
-        self.metrics.batch_sealed(records as u64, tally.payload_bytes as u64);
-        if let Err(refused) = self.ends.filled.try_send(batch) {
-            // The channel has room for every batch there is, so it is the other side that is gone.
-            refused.into_inner().take_token().abandon();
-            self.shutdown.fail(EngineError::new(
-                Stage::Source,
-                ExitCode::Bug,
-                "the transform stage has gone away",
-            ));
-        }
-    }
-
-    /// As if the batch had not been read.
-    fn give_back(&mut self, mut batch: Box<Batch>, spans: &[Span]) {
-        batch.records.clear();
-        self.at_home.push(batch);
-        let places: Vec<(i32, i64)> = spans.iter().map(|span| (span.partition, span.first)).collect();
-        self.positions.go_back(&places);
-        self.go_on_at(&places);
-    }
-
-    /// As many records as the open batch and the memory share have room for, judged by recent sizes; at least one.
-    fn records_wanted(&self) -> usize {
-        let limits = &self.config.limits;
-        let share = limits.held_bytes_max.saturating_sub(self.held_bytes).min(limits.batch_bytes_max);
-        (share / self.record_bytes).clamp(1, limits.batch_records_max)
     }
 
     /// An empty batch, if one is home and the memory share is not used up. Waits a little; the wait is backpressure.

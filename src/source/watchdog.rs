@@ -5,28 +5,12 @@
 //! What holds the reading back is seen from what the source does: one that is paused, has no free batch, is at its rate limit or
 //! works a backlog off does not ask for more records than the client has.
 
+use super::input_ends::InputEnds;
 use super::lifecycle::Source;
 use crate::error::{EngineError, ExitCode, Stage};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The ends of input partitions, as a broker last told them: housekeeping asks, sources look.
-#[derive(Debug, Default)]
-pub struct InputEnds {
-    told: Mutex<BTreeMap<i32, (i64, Instant)>>,
-}
-
-impl InputEnds {
-    /// A broker said that a partition ends at this offset.
-    pub fn tell(&self, partition: i32, end: i64, at: Instant) {
-        self.told().insert(partition, (end, at));
-    }
-
-    fn told(&self) -> MutexGuard<'_, BTreeMap<i32, (i64, Instant)>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Watches the partitions of one source. It is told the time, so that it can be tried at any.
 #[derive(Debug)]
@@ -117,7 +101,7 @@ impl Watchdog {
         let is_free = !is_held && gap < GAP_MAX;
         let has_run_dry = std::mem::take(&mut self.has_run_dry);
         let before = std::mem::take(&mut self.watched);
-        let told = self.ends.told();
+        let told = self.ends.all();
         let lost = self.lost.iter().map(|(&partition, &next)| (partition, next));
         let mut findings = Vec::new();
         for (partition, next) in lost.chain(places) {

@@ -26,6 +26,7 @@ mod stop;
 mod takeover;
 mod through;
 mod topics;
+mod turns;
 
 use perf::events::Shape;
 use scene::Plain;

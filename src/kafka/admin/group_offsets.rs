@@ -4,7 +4,8 @@ use super::{Admin, Context, questions, settings_refused};
 use crate::error::EngineError;
 use crate::kafka::code::Code;
 use crate::kafka::commit::{commit, next_answer};
-use crate::kafka::consumer::{OwnQueue, list_at};
+use crate::kafka::consumer::list_at;
+use crate::kafka::queue::Queue;
 use rdkafka::bindings::rd_kafka_resp_err_t as Native;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -110,7 +111,7 @@ impl Admin {
     ) -> Result<Moved, EngineError> {
         let doing = format!("move the offsets of group {group}");
         let client = self.as_group(group)?;
-        let answers = OwnQueue::new(&client);
+        let answers = Queue::new(&client);
         let list = list_at(topic, offsets).map_err(|error| self.sort(&error, &doing))?;
         let moved = self.ask(timeout, |left| {
             let code = match commit(&client, &list, &answers) {

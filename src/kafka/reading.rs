@@ -1,0 +1,133 @@
+//! Reading a batch of records from a member's queue.
+
+use super::code::Code;
+use super::consumer::GroupConsumer;
+use super::message::{Records, destroy};
+use crate::config::limits::RECORD_OVERHEAD_BYTES;
+use rdkafka::bindings as sys;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+/// Something among the records that is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The partition has no record below this offset that we have not been given.
+    EndOfPartition {
+        /// The partition.
+        partition: i32,
+        /// The end.
+        offset: i64,
+    },
+    /// The client cannot go on with this partition, or with its connection.
+    Error {
+        /// Why.
+        code: Code,
+        /// The partition.
+        partition: i32,
+        /// Where, if known; else negative.
+        offset: i64,
+        /// The client's own words.
+        text: String,
+    },
+}
+
+/// What a batch has room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Records, at most.
+    pub records: usize,
+    /// What the records may pin, keys, values and bookkeeping: when there is as much, nothing more is read.
+    pub bytes: usize,
+    /// What a record is expected to pin, so that the last ones that are read do not go far beyond.
+    pub record_bytes: usize,
+}
+
+/// What reading a batch gave beside its records.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// What is no record, each with the row before which it stood.
+    pub notices: Vec<(usize, Notice)>,
+    /// Whether there was less than there was room for.
+    pub ran_dry: bool,
+}
+
+/// Read at once, for records may turn out to be larger than expected.
+const RECORDS_AT_ONCE: usize = 512;
+
+impl GroupConsumer {
+    /// Reads into `records`, which must be empty: returns when the room is used up, or after `wait`.
+    pub fn read(&self, records: &mut Records, room: Room, wait: Duration) -> Reading {
+        assert!(records.is_empty(), "a batch is read once");
+        let deadline = Instant::now() + wait;
+        let messages = records.messages_mut();
+        messages.reserve(room.records);
+        let (mut reading, mut bytes, mut left) = (Reading::default(), 0, wait);
+        while messages.len() < room.records && bytes < room.bytes {
+            let fit = (room.bytes - bytes) / room.record_bytes.max(1);
+            let wanted = fit.clamp(1, RECORDS_AT_ONCE).min(room.records - messages.len());
+            let old = messages.len();
+            // SAFETY: there is room for all records of the batch behind those that are there; the call writes `wanted` pointers at most
+            // and answers how many it wrote, each a valid message that is ours now. `NonNull` has the layout of a pointer.
+            let count = unsafe {
+                let count = sys::rd_kafka_consume_batch_queue(
+                    self.queue.0.as_ptr(),
+                    left.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32,
+                    messages.as_mut_ptr().add(old).cast(),
+                    wanted,
+                );
+                let count = usize::try_from(count).unwrap_or(0);
+                messages.set_len(old + count);
+                count
+            };
+            bytes += sort_out(messages, old, &mut reading.notices);
+            if count < wanted {
+                reading.ran_dry = true;
+                break;
+            }
+            left = deadline.saturating_duration_since(Instant::now());
+        }
+        reading
+    }
+}
+
+/// Takes out what is no record, from row `old` on; answers what the records pin.
+fn sort_out(
+    messages: &mut Vec<NonNull<sys::rd_kafka_message_t>>,
+    old: usize,
+    notices: &mut Vec<(usize, Notice)>,
+) -> usize {
+    let (mut kept, mut bytes) = (old, 0);
+    for row in old..messages.len() {
+        let message = messages[row];
+        // SAFETY: the message is valid. The code is read as a number: a broker may send one that the binding's enum lacks.
+        let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
+        if code == Code::OK {
+            // SAFETY: the message is valid.
+            bytes += unsafe { message.as_ref().len + message.as_ref().key_len } + RECORD_OVERHEAD_BYTES;
+            messages[kept] = message;
+            kept += 1;
+        } else {
+            notices.push((kept, notice(message, code)));
+            destroy(message);
+        }
+    }
+    messages.truncate(kept);
+    bytes
+}
+
+fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
+    // SAFETY: the message is valid; its error text is a C string that lives as long as it.
+    unsafe {
+        let (partition, offset) = (message.as_ref().partition, message.as_ref().offset);
+        if code.is(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            return Notice::EndOfPartition { partition, offset };
+        }
+        let text = sys::rd_kafka_message_errstr(message.as_ptr());
+        let text = if text.is_null() {
+            String::new()
+        } else {
+            std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
+        };
+        Notice::Error { code, partition, offset, text }
+    }
+}

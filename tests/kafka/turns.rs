@@ -1,0 +1,46 @@
+//! Under a backlog every partition gets its turn: none stands still until others are worked off.
+
+use crate::mill::Mill;
+use crate::scene::{Scene, Topic, WITHIN};
+use perf::broker::Broker;
+use perf::events::Shape;
+use perf::topics::wait_until;
+
+const PARTITIONS: i32 = 12;
+
+/// What is fetched ahead is a fourth of it: 4 MiB, and 13,000 records, by the smallest memory limit.
+const COUNT: u32 = 120_000;
+
+fn progress(name: &str, batch_size: &str) {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::with(broker.bootstrap(), name, Topic(PARTITIONS, &[]), Topic(3, &[]), Topic(3, &[]));
+    scene.fill_as(|fill| perf::fill::Fill {
+        count: COUNT,
+        shape: Shape::default(),
+        properties: vec![("batch.size".to_owned(), batch_size.to_owned())],
+        ..fill
+    });
+    let ends = scene.topics.ends(&scene.input).unwrap();
+    let run = scene.run().env("GRISTMILL_MEMORY_LIMIT", "32MiB").env("GRISTMILL_RATE_LIMIT", "15000");
+    let mill = Mill::start_assigned(run);
+    let half = || Ok(scene.lag() <= i64::from(COUNT) / 2);
+    wait_until("half of it is not processed", WITHIN, half).unwrap();
+    let done = scene.topics.group_offsets_so_far(&scene.group, &scene.input).unwrap();
+    mill.stop();
+    for (done, end) in done.iter().zip(&ends) {
+        let done = done.unwrap_or(0);
+        assert!(done * 10 >= *end, "{done} of {end} when half of all was processed");
+    }
+    scene.run_to_the_end();
+    scene.assert_clean();
+}
+
+#[test]
+fn no_partition_stands_still() {
+    progress("turns", "16384");
+}
+
+#[test]
+fn no_partition_stands_still_where_batches_fill_a_response() {
+    progress("turns-large", "1000000");
+}
