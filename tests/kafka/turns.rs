@@ -8,22 +8,21 @@ use perf::topics::wait_until;
 
 const PARTITIONS: i32 = 12;
 
-/// What is fetched ahead is a fourth of it: 4 MiB, and 13,000 records, by the smallest memory limit.
-const COUNT: u32 = 120_000;
-
-fn progress(name: &str, batch_size: &str) {
+/// So much is read in eight seconds. By the smallest memory limit 4 MiB are fetched ahead, and 13,000 records.
+fn progress(name: &str, count: u32, batch_size: &str) {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::with(broker.bootstrap(), name, Topic(PARTITIONS, &[]), Topic(3, &[]), Topic(3, &[]));
     scene.fill_as(|fill| perf::fill::Fill {
-        count: COUNT,
+        count,
         shape: Shape::default(),
         properties: vec![("batch.size".to_owned(), batch_size.to_owned())],
         ..fill
     });
     let ends = scene.topics.ends(&scene.input).unwrap();
-    let run = scene.run().env("GRISTMILL_MEMORY_LIMIT", "32MiB").env("GRISTMILL_RATE_LIMIT", "15000");
+    let rate = (count / 8).to_string();
+    let run = scene.run().env("GRISTMILL_MEMORY_LIMIT", "32MiB").env("GRISTMILL_RATE_LIMIT", rate);
     let mill = Mill::start_assigned(run);
-    let half = || Ok(scene.lag() <= i64::from(COUNT) / 2);
+    let half = || Ok(scene.lag() <= i64::from(count) / 2);
     wait_until("half of it is not processed", WITHIN, half).unwrap();
     let done = scene.topics.group_offsets_so_far(&scene.group, &scene.input).unwrap();
     mill.stop();
@@ -37,10 +36,10 @@ fn progress(name: &str, batch_size: &str) {
 
 #[test]
 fn no_partition_stands_still() {
-    progress("turns", "16384");
+    progress("turns", 120_000, "16384");
 }
 
 #[test]
 fn no_partition_stands_still_where_batches_fill_a_response() {
-    progress("turns-large", "1000000");
+    progress("turns-large", 480_000, "1000000");
 }
