@@ -7,9 +7,9 @@
 pub const CONSUMER: [(&str, &str); 7] = [
     ("fetch.queue.backoff.ms", "2"),
     ("queued.min.messages", "30000"),
-    ("queued.max.messages.kbytes", "32768"),
-    ("fetch.max.bytes", "4194304"),
-    ("fetch.message.max.bytes", "1048576"),
+    ("queued.max.messages.kbytes", "12288"),
+    ("fetch.max.bytes", "2097152"),
+    ("fetch.message.max.bytes", "524288"),
     ("check.crcs", "true"),
     ("isolation.level", "read_committed"),
 ];

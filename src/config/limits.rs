@@ -2,11 +2,11 @@
 //!
 //! | share | holds |
 //! |---|---|
-//! | 1/4 | the client's fetch queues: values and 320 bytes of bookkeeping a record |
-//! | 1/4 | input records pinned by batches, until their last delivery report |
-//! | 1/4 | output bytes and scratch of the same batches |
+//! | 3/16 | the client's fetch queues: values and 320 bytes of bookkeeping a record |
+//! | 3/16 | input records pinned by batches, until their last delivery report |
+//! | 3/16 | output bytes and scratch of the same batches |
 //! | 1/8 | copies in the producer's queue |
-//! | 1/8 | requests under way, fragmentation |
+//! | 5/16 | requests and responses under way, what a response holds beyond the share when it is unpacked, memory that the allocator keeps |
 
 /// What may be held at once. Each is asserted against the whole in [`Limits::derive`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,9 @@ const BATCHES_PER_SOURCE: usize = 16;
 /// 6 % less CPU a record than 100,000 in interleaved runs.
 const FETCH_QUEUE_RECORDS_MAX: usize = 30_000;
 
+/// A response, at most: 4 MiB were no faster, and what comes packed 23:1 is that much larger in memory.
+const FETCH_BYTES_MAX: usize = 2 * MIB;
+
 impl Limits {
     /// Splits `memory_bytes` for `sources` consumers.
     ///
@@ -64,22 +67,22 @@ impl Limits {
         batch_bytes: Option<usize>,
     ) -> Limits {
         assert!(sources > 0 && memory_bytes >= MEMORY_LIMIT_MIN);
-        let quarter = memory_bytes / 4 / sources;
-        // Half of the fetch share for values, half for their bookkeeping: at 320 bytes a record that is where events of
-        // 320 bytes meet both bounds at once.
-        let fetch_queue_bytes = quarter / 2;
-        let fetch_queue_records = (quarter / 2 / RECORD_OVERHEAD_BYTES).clamp(100, FETCH_QUEUE_RECORDS_MAX);
-        let batch_bytes_max = batch_bytes.unwrap_or(quarter / BATCHES_PER_SOURCE).clamp(1, quarter);
+        let share = memory_bytes / 16 * 3 / sources;
+        // Half of the fetch share for bookkeeping. A quarter for the values with which the queue is full, a quarter for what came when it
+        // nearly was, and out of turn.
+        let fetch_queue_bytes = share / 4;
+        let fetch_queue_records = (share / 2 / RECORD_OVERHEAD_BYTES).clamp(100, FETCH_QUEUE_RECORDS_MAX);
+        let batch_bytes_max = batch_bytes.unwrap_or(share / BATCHES_PER_SOURCE).clamp(1, share);
         let limits = Limits {
             memory_bytes,
             batches_per_source: BATCHES_PER_SOURCE,
             batch_records_max,
             batch_bytes_max,
-            held_bytes_max: quarter,
+            held_bytes_max: share,
             fetch_queue_bytes,
             fetch_queue_records,
-            fetch_bytes_max: (quarter / 8).clamp(MIB / 2, 4 * MIB),
-            fetch_partition_bytes_max: (quarter / 32).clamp(64 * 1024, MIB),
+            fetch_bytes_max: (share / 24).clamp(FETCH_BYTES_MAX / 4, FETCH_BYTES_MAX),
+            fetch_partition_bytes_max: (share / 96).clamp(FETCH_BYTES_MAX / 32, FETCH_BYTES_MAX / 4),
             producer_queue_bytes: memory_bytes / 8,
             producer_queue_records: (memory_bytes / 8 / RECORD_OVERHEAD_BYTES).clamp(1_000, 100_000),
         };
@@ -93,6 +96,6 @@ impl Limits {
     /// The smallest memory limit with which a record of `record_bytes` can pass: it may stand once in each share of its source
     /// (fetch queue, batch, output). One that is larger than the producer's queue goes out as the stub of a dead letter.
     pub fn smallest_for_record(record_bytes: usize, sources: usize) -> usize {
-        record_bytes.saturating_mul(4 * sources).max(MEMORY_LIMIT_MIN)
+        record_bytes.saturating_mul(16 * sources).div_ceil(3).max(MEMORY_LIMIT_MIN)
     }
 }

@@ -326,7 +326,7 @@ fn what_is_in_force_is_shown_with_its_origin_and_without_secrets() {
     };
     assert_eq!(shown("GRISTMILL_BATCH_SIZE"), Some(("100", "environment")));
     assert_eq!(shown("KAFKA_CONSUMER_GROUP"), Some(("gristmill", "default")));
-    assert_eq!(shown("GRISTMILL_BATCH_BYTES"), Some(("4MiB", "derived")));
+    assert_eq!(shown("GRISTMILL_BATCH_BYTES"), Some(("3MiB", "derived")));
     assert_eq!(shown("KAFKA_SASL_PASSWORD"), Some(("***", "environment")));
     assert_eq!(shown("KAFKA_SSL_KEY_PASSWORD"), Some(("", "default")));
     assert_eq!(shown("KAFKA_CONSUMER__fetch_wait_max_ms"), Some(("50", "passed through")));

@@ -15,9 +15,9 @@ use super::queue::Queue;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The partitions of a member that are set apart.
+/// The partition of a member that is set apart.
 #[derive(Default)]
-pub(super) struct SetApart(Mutex<Vec<Apart>>);
+pub(super) struct SetApart(Mutex<Option<Apart>>);
 
 struct Apart {
     partition: i32,
@@ -25,44 +25,39 @@ struct Apart {
     since: Instant,
 }
 
-/// For so long a partition is waited for.
+/// For so long it is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl SetApart {
     pub(super) fn give_up(&self, partitions: &[i32]) {
-        self.all().retain(|one| !partitions.contains(&one.partition));
+        self.get().take_if(|apart| partitions.contains(&apart.partition));
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Apart>> {
+    fn get(&self) -> MutexGuard<'_, Option<Apart>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl GroupConsumer {
-    /// Has these partitions fetched, whatever is fetched ahead of others. Each must have records to read now, or fetching the others
-    /// waits for it.
-    pub fn set_apart(&self, partitions: &[i32]) {
-        let mut apart = self.apart.all();
-        for &partition in partitions {
-            let Some(queue) = self.queue_of(partition) else { continue };
-            queue.forward(None);
-            apart.push(Apart { partition, queue, since: Instant::now() });
-        }
+    /// Has a partition fetched, whatever is fetched ahead of others; none may be set apart yet. It must have records to read now, or
+    /// fetching the others waits for it.
+    pub fn set_apart(&self, partition: i32) {
+        let Some(queue) = self.queue_of(partition) else { return };
+        queue.forward(None);
+        *self.apart.get() = Some(Apart { partition, queue, since: Instant::now() });
     }
 
-    /// Puts what has come of partitions that are set apart behind the records of the others. Answers how many records that were, and
-    /// how many partitions still are set apart: nothing came of them yet, and they are waited for.
-    pub fn put_back(&self) -> (usize, usize) {
-        let (mut came, mut apart) = (0, self.apart.all());
-        apart.retain(|one| {
-            let records = one.queue.len();
-            if records == 0 && one.since.elapsed() < PATIENCE {
-                return true;
-            }
-            one.queue.forward(Some(&self.queue));
-            came += records;
-            false
-        });
-        (came, apart.len())
+    /// Puts what has come of the partition that is set apart behind the records of the others. Answers how many records that were; `None`:
+    /// nothing came yet, and it is waited for.
+    pub fn put_back(&self) -> Option<usize> {
+        let mut apart = self.apart.get();
+        let Some(one) = &*apart else { return Some(0) };
+        let records = one.queue.len();
+        if records == 0 && one.since.elapsed() < PATIENCE {
+            return None;
+        }
+        one.queue.forward(Some(&self.queue));
+        *apart = None;
+        Some(records)
     }
 }

@@ -257,6 +257,8 @@ fn client_config(config: &Config, thread: usize) -> ClientConfig {
         .set("queued.max.messages.kbytes", (limits.fetch_queue_bytes / 1024).max(1).to_string())
         .set("fetch.max.bytes", limits.fetch_bytes_max.to_string())
         .set("fetch.message.max.bytes", limits.fetch_partition_bytes_max.to_string())
+        // Of producers; but the client refuses a response that is smaller.
+        .set("message.max.bytes", "1000")
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
         // The default of 1000 ms idles for a second whenever the queue was full.
         .set("fetch.queue.backoff.ms", "2");

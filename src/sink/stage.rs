@@ -301,7 +301,7 @@ impl Sink {
                     self.commits.fail(Trouble::Fenced);
                 }
             }
-            batch.recycle(2 * self.config.limits.batch_bytes_max);
+            batch.recycle(self.config.limits.batch_bytes_max);
             // The source hangs up only when all its batches are home, or when it gave up waiting for them.
             drop(lane.home.try_send(batch));
         }

@@ -1,5 +1,5 @@
-//! Whose turn it is while more comes than is read: partitions that have records to read and gave none in the last turn are set apart,
-//! those first that wait longest. Why they would stand still otherwise: [`GroupConsumer::set_apart`].
+//! Whose turn it is while more comes than is read: of the partitions that have records to read and gave none in the last turn, the one that
+//! waits longest is set apart. Why it would stand still otherwise: [`GroupConsumer::set_apart`].
 //!
 //! What a turn brings comes on top of the limits of the client's queue. So the next turn begins when as many records have been read as
 //! the last one brought, and as many bytes as it can have brought: the queue does not grow.
@@ -10,9 +10,6 @@ use super::lifecycle::Source;
 use crate::progress::Span;
 use std::collections::BTreeMap;
 
-/// Set apart at once. A response is full after a few: each may give a quarter of it.
-const AT_ONCE: usize = 4;
-
 /// The turns of one source.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -21,10 +18,8 @@ pub(super) struct Turns {
     /// Read since the turn began.
     records: u64,
     bytes: usize,
-    /// Still set apart.
-    apart: usize,
-    /// What came of those that were.
-    came: u64,
+    /// Records that it brought; `None`: they have not come yet.
+    came: Option<u64>,
     /// Records read in all.
     total: u64,
     /// How many records had been read when a partition gave something last, or was set apart.
@@ -33,16 +28,8 @@ pub(super) struct Turns {
 
 impl Turns {
     /// For a client that takes so many bytes at most of one partition in one response.
-    pub(super) fn new(partition_bytes_max: usize) -> Self {
-        Self {
-            bytes_max: AT_ONCE * partition_bytes_max,
-            records: 0,
-            bytes: 0,
-            apart: 0,
-            came: 0,
-            total: 0,
-            served: BTreeMap::new(),
-        }
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, records: 0, bytes: 0, came: Some(0), total: 0, served: BTreeMap::new() }
     }
 
     /// Records were read.
@@ -60,38 +47,34 @@ impl Turns {
         self.served.remove(&partition);
     }
 
-    /// What came of partitions that were set apart, and how many still are.
-    fn put_back(&mut self, came: usize, apart: usize) {
-        self.came += came as u64;
-        self.apart = apart;
+    /// So many records came of the partition that was set apart, and it is so no longer.
+    fn came(&mut self, records: usize) {
+        self.came.get_or_insert(records as u64);
     }
 
     fn is_over(&self) -> bool {
-        self.apart == 0 && self.records >= self.came && self.bytes >= self.bytes_max
+        self.came.is_some_and(|came| self.records >= came) && self.bytes >= self.bytes_max
     }
 
     /// Begins a turn: who is to be set apart, of these partitions that have more to read.
-    fn next(&mut self, behind: impl Iterator<Item = i32>) -> Vec<i32> {
+    fn next(&mut self, behind: impl Iterator<Item = i32>) -> Option<i32> {
         let began = self.total - self.records;
-        let served = |partition| self.served.get(&partition).copied().unwrap_or(0);
-        let mut waiting: Vec<(u64, i32)> = behind
-            .map(|partition| (served(partition), partition))
-            .filter(|(served, _)| *served <= began)
-            .collect();
-        waiting.sort_unstable();
-        waiting.truncate(AT_ONCE);
-        (self.records, self.bytes, self.came, self.apart) = (0, 0, 0, waiting.len());
-        let next: Vec<i32> = waiting.into_iter().map(|(_, partition)| partition).collect();
-        self.served.extend(next.iter().map(|partition| (*partition, self.total)));
+        let served = |partition| (self.served.get(&partition).copied().unwrap_or(0), partition);
+        let next = behind.map(served).filter(|(served, _)| *served <= began).min();
+        let next = next.map(|(_, partition)| partition);
+        (self.records, self.bytes) = (0, 0);
+        self.came = if next.is_some() { None } else { Some(0) };
+        self.served.extend(next.map(|partition| (partition, self.total)));
         next
     }
 }
 
 impl Source {
-    /// Puts back who has had a turn, and gives the next ones theirs when it is time.
+    /// Puts back who has had a turn, and gives the next one its turn when it is time.
     pub(super) fn take_turns(&mut self) {
-        let (came, apart) = self.consumer.put_back();
-        self.turns.put_back(came, apart);
+        if let Some(came) = self.consumer.put_back() {
+            self.turns.came(came);
+        }
         if !self.turns.is_over() {
             return;
         }
@@ -102,9 +85,9 @@ impl Source {
         let behind = self.positions.open_places().filter(has_more).map(|(partition, _)| partition);
         let next = self.turns.next(behind);
         drop(ends);
-        if !next.is_empty() {
-            tracing::debug!(source = self.number, partitions = ?next, "fetched out of turn");
-            self.consumer.set_apart(&next);
+        if let Some(partition) = next {
+            tracing::debug!(source = self.number, partition, "fetched out of turn");
+            self.consumer.set_apart(partition);
         }
     }
 }
@@ -124,36 +107,35 @@ mod tests {
         turns.read(&[span], records, 10 * records);
     }
 
-    fn next(turns: &mut Turns) -> Vec<i32> {
+    fn next(turns: &mut Turns) -> Option<i32> {
         assert!(turns.is_over());
-        turns.next(0..8)
+        turns.next(0..4)
     }
 
     #[test]
-    fn those_that_gave_nothing_come_next_and_who_waits_longest_first() {
+    fn of_those_that_gave_nothing_who_waits_longest_is_next() {
         let mut turns = Turns::new(PARTITION_BYTES);
-        read(&mut turns, 0, 20);
-        read(&mut turns, 1, 20);
-        assert_eq!(next(&mut turns), [2, 3, 4, 5]);
-        turns.put_back(40, 0);
-        read(&mut turns, 0, 40);
-        assert_eq!(next(&mut turns), [6, 7, 1, 2], "0 gave, 3 to 5 were set apart after 2");
+        read(&mut turns, 0, 5);
+        read(&mut turns, 1, 5);
+        for expected in [2, 3, 1, 2] {
+            assert_eq!(next(&mut turns), Some(expected), "0 gives, who was set apart waits anew");
+            turns.came(10);
+            read(&mut turns, 0, 10);
+        }
     }
 
     #[test]
     fn a_turn_lasts_until_what_it_brought_is_made_up_for() {
         let mut turns = Turns::new(PARTITION_BYTES);
-        read(&mut turns, 0, 39);
-        assert!(!turns.is_over(), "four responses may bring 400 bytes, 390 were read");
+        read(&mut turns, 0, 9);
+        assert!(!turns.is_over(), "a response may bring 100 bytes, 90 were read");
         read(&mut turns, 0, 1);
-        next(&mut turns);
+        assert_eq!(next(&mut turns), Some(1));
         read(&mut turns, 0, 1_000);
         assert!(!turns.is_over(), "nothing has come yet");
-        turns.put_back(2_000, 1);
-        assert!(!turns.is_over(), "one has not come yet");
-        turns.put_back(500, 0);
-        read(&mut turns, 0, 1_499);
-        assert!(!turns.is_over(), "2,500 came, 2,499 were read");
+        turns.came(1_500);
+        read(&mut turns, 0, 499);
+        assert!(!turns.is_over(), "1,500 came, 1,499 were read");
         read(&mut turns, 0, 1);
         assert!(turns.is_over());
     }
@@ -162,8 +144,8 @@ mod tests {
     fn who_always_gives_is_never_set_apart() {
         let mut turns = Turns::new(PARTITION_BYTES);
         for _ in 0..3 {
-            (0..8).for_each(|partition| read(&mut turns, partition, 10));
-            assert_eq!(next(&mut turns), [0; 0]);
+            (0..4).for_each(|partition| read(&mut turns, partition, 10));
+            assert_eq!(next(&mut turns), None);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::world::World;
 use perf::child::Spawn;
 use perf::error::Result;
 use perf::events::Shape;
+use perf::fill::{Fill, Transactions};
 use perf::random::Random;
 use perf::topics::wait_until;
 use std::path::Path;
@@ -81,10 +82,21 @@ impl<'a> Episode<'a> {
     pub(crate) fn keep_lag(&mut self, wanted: u32) {
         let missing = i64::from(wanted) - self.lag(self.committed().iter().sum());
         if let Ok(count @ 1..) = u32::try_from(missing) {
-            let shape = Shape { seed: self.seed, tombstones: 0.01, pad_to: self.pad_to, ..Shape::default() };
-            self.scene.fill(self.next, count, shape);
-            self.next += count;
+            self.fill(count, self.pad_to);
         }
+    }
+
+    /// Appends so many events of at least so many bytes to the input. In every fourth episode they are written by transactions, of which
+    /// some are aborted.
+    pub(crate) fn fill(&mut self, count: u32, pad_to: usize) {
+        let shape = Shape { seed: self.seed, tombstones: 0.01, pad_to, ..Shape::default() };
+        let transactions = self.seed.is_multiple_of(4).then_some(Transactions {
+            events: 100,
+            aborted: 0.3,
+            aborted_end: false,
+        });
+        self.scene.fill_as(|fill| Fill { first: self.next, count, shape, transactions, ..fill });
+        self.next += count;
     }
 
     /// An engine of this episode.
@@ -113,11 +125,22 @@ impl<'a> Episode<'a> {
 
     /// An engine that lives for `life_ms` at most after its first record: how long that took to come, in the window of the life.
     pub(crate) fn live(&mut self, engine: Spawn, life_ms: u64) -> (Window, Mill, Duration) {
+        self.live_in(engine, life_ms, |_| {})
+    }
+
+    /// The same in a place where `take` puts its process.
+    pub(crate) fn live_in(
+        &mut self,
+        engine: Spawn,
+        life_ms: u64,
+        take: impl FnOnce(i32),
+    ) -> (Window, Mill, Duration) {
         let life = Duration::from_millis(self.random.below(life_ms));
         let before = self.scene.delivered();
         let window = self.open();
         let started = Instant::now();
         let mill = Mill::start(engine);
+        take(mill.child().pid());
         self.scene.wait_for_delivery(before, 0);
         let recovery = started.elapsed();
         // Not a wait for anything: the moment of the end is what is random.

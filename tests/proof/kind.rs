@@ -1,7 +1,7 @@
 //! The kinds of faults, each with a file of its own, and how many of them are wanted.
 
 use crate::episode::Episode;
-use crate::{brokers, kills, network, number, rebalances, stops, zombies};
+use crate::{brokers, kills, memory, network, number, rebalances, stops, zombies};
 
 /// `GRISTMILL_DELIVERY` of the engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Brokers,
     /// A network that delays, stalls and breaks.
     Proxy,
+    /// No more memory than is promised, under a backlog.
+    Memory,
 }
 
 impl Delivery {
@@ -39,8 +41,8 @@ impl Delivery {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 6] =
-        [Kind::Kills, Kind::Stops, Kind::Rebalances, Kind::Zombies, Kind::Brokers, Kind::Proxy];
+    pub(crate) const ALL: [Kind; 7] =
+        [Kind::Kills, Kind::Stops, Kind::Rebalances, Kind::Zombies, Kind::Brokers, Kind::Proxy, Kind::Memory];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -50,6 +52,7 @@ impl Kind {
             Kind::Zombies => "zombies",
             Kind::Brokers => "brokers",
             Kind::Proxy => "proxy",
+            Kind::Memory => "memory",
         }
     }
 
@@ -62,6 +65,7 @@ impl Kind {
             (Kind::Rebalances, _) => 200,
             (Kind::Zombies | Kind::Brokers, _) => 50,
             (Kind::Proxy, _) => 30,
+            (Kind::Memory, _) => 20,
         };
         number(&format!("PROOF_{}", self.name().to_uppercase()), target)
     }
@@ -73,7 +77,7 @@ impl Kind {
 
     /// Whether events may come more than once. Not exactly once, and not after a clean end.
     pub(crate) fn may_repeat(self, delivery: Delivery) -> bool {
-        delivery == Delivery::AtLeastOnce && self != Kind::Stops
+        delivery == Delivery::AtLeastOnce && !matches!(self, Kind::Stops | Kind::Memory)
     }
 
     /// Whether the engines of an episode have a `GRISTMILL_INSTANCE_ID`. Exactly once takes one; who is killed and started again
@@ -85,7 +89,7 @@ impl Kind {
     /// To how many bytes events are filled up. Where every partition is waited for they are large, and the engines have little memory:
     /// what the client has fetched ahead is worked off first, and thousands of small events are seconds at an episode's pace.
     pub(crate) fn pad_to(self) -> usize {
-        if matches!(self, Kind::Kills | Kind::Stops) { 0 } else { 4_000 }
+        if matches!(self, Kind::Kills | Kind::Stops | Kind::Memory) { 0 } else { 4_000 }
     }
 
     /// Does to the episode's engines what this kind is about.
@@ -97,6 +101,7 @@ impl Kind {
             Kind::Zombies => zombies::run(episode),
             Kind::Brokers => brokers::run(episode),
             Kind::Proxy => network::run(episode),
+            Kind::Memory => memory::run(episode),
         }
     }
 }

@@ -7,10 +7,10 @@
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `PROOF_FAULTS` | all | which kinds, with commas: `kills`, `stops`, `rebalances`, `zombies`, `brokers`, `proxy` |
+//! | `PROOF_FAULTS` | all | which kinds, with commas: `kills`, `stops`, `rebalances`, `zombies`, `brokers`, `proxy`, `memory` |
 //! | `PROOF_DELIVERY` | both | `GRISTMILL_DELIVERY` of the engines: `at-least-once`, `exactly-once` |
 //! | `PROOF_KILLS` | 500, 300 exactly once | kills that count, over all episodes |
-//! | `PROOF_STOPS`, `PROOF_REBALANCES`, `PROOF_ZOMBIES`, `PROOF_BROKERS` | 100, 200, 50, 50 | the same of the other kinds |
+//! | `PROOF_STOPS`, `PROOF_REBALANCES`, `PROOF_ZOMBIES`, `PROOF_BROKERS`, `PROOF_MEMORY` | 100, 200, 50, 50, 20 | the same of the other kinds |
 //! | `PROOF_PROXY` | 30 | minutes with a broken network |
 //! | `PROOF_SEED` | 1 | of the first episode |
 //! | `PROOF_RESULTS` | `tests/proof/results` | where lines and table go |
@@ -26,6 +26,7 @@ mod engine_with_faults;
 mod episode;
 mod kills;
 mod kind;
+mod memory;
 #[expect(dead_code, reason = "shared with tests/kafka, which uses more of it")]
 #[path = "../kafka/mill.rs"]
 mod mill;

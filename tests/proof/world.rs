@@ -20,7 +20,7 @@ impl World {
     /// `None` where there is no Kafka.
     pub(crate) fn start(kind: Kind) -> Option<Self> {
         match kind {
-            Kind::Kills | Kind::Stops | Kind::Rebalances | Kind::Zombies => {
+            Kind::Kills | Kind::Stops | Kind::Rebalances | Kind::Zombies | Kind::Memory => {
                 Broker::shared().map(World::Broker)
             }
             Kind::Brokers => {
