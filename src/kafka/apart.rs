@@ -47,17 +47,22 @@ impl GroupConsumer {
         *self.apart.get() = Some(Apart { partition, queue, since: Instant::now() });
     }
 
-    /// Puts what has come of the partition that is set apart behind the records of the others. Answers how many records that were; `None`:
-    /// nothing came yet, and it is waited for.
-    pub fn put_back(&self) -> Option<usize> {
+    /// Puts what has come of the partition that is set apart behind the records of the others. `false`: nothing came yet, and it is
+    /// waited for.
+    pub fn put_back(&self) -> bool {
         let mut apart = self.apart.get();
-        let Some(one) = &*apart else { return Some(0) };
-        let records = one.queue.len();
-        if records == 0 && one.since.elapsed() < PATIENCE {
-            return None;
+        if let Some(one) = &*apart {
+            if one.queue.len() == 0 && one.since.elapsed() < PATIENCE {
+                return false;
+            }
+            one.queue.forward(Some(&self.queue));
+            *apart = None;
         }
-        one.queue.forward(Some(&self.queue));
-        *apart = None;
-        Some(records)
+        true
+    }
+
+    /// How many records have been fetched ahead, but for those of a partition that is set apart.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 }

@@ -117,7 +117,10 @@ impl Source {
             join_overdue_at: Some(now + config.kafka.connect_timeout),
             others_at_end: (false, now),
             crash_loop: CrashLoop::default(),
-            turns: Turns::new(limits.fetch_partition_bytes_max),
+            turns: Turns::new(
+                (limits.fetch_queue_records, limits.fetch_queue_bytes),
+                limits.fetch_partition_bytes_max,
+            ),
             paused: Vec::new(),
             config,
         }

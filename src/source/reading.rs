@@ -70,7 +70,7 @@ impl Source {
         if let Some(average) = tally.held_bytes.checked_div(records) {
             self.record_bytes = average.max(self.record_bytes - self.record_bytes / 8).max(1);
         }
-        self.turns.read(&tally.spans, records, tally.held_bytes);
+        self.turns.read(&tally.spans, records, tally.payload_bytes);
         batch.times.read = Instant::now();
         batch.times.read_at = SystemTime::now();
         batch.held_bytes = tally.held_bytes;

@@ -1,8 +1,8 @@
 //! Whose turn it is while more comes than is read: of the partitions that have records to read and gave none in the last turn, the one that
 //! waits longest is set apart. Why it would stand still otherwise: [`GroupConsumer::set_apart`].
 //!
-//! What a turn brings comes on top of the limits of the client's queue. So the next turn begins when as many records have been read as
-//! the last one brought, and as many bytes as it can have brought: the queue does not grow.
+//! What a turn brings comes on top of what the client's queue may hold. So a turn begins only when the queue holds less than one and a half times
+//! that, and when as many bytes have been read as the last one may have brought: the queue does not grow.
 //!
 //! [`GroupConsumer::set_apart`]: crate::kafka::GroupConsumer::set_apart
 
@@ -13,13 +13,15 @@ use std::collections::BTreeMap;
 /// The turns of one source.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// What a turn brings at most, as it is sent.
-    bytes_max: usize,
+    /// With so many records or bytes the client's queue is full.
+    full: (usize, usize),
+    /// What a turn brings at most, as it is sent: a response, and one that was asked for before the first was seen.
+    brings_bytes: usize,
     /// Read since the turn began.
     records: u64,
     bytes: usize,
-    /// Records that it brought; `None`: they have not come yet.
-    came: Option<u64>,
+    /// Of the latest records, on average.
+    record_bytes: usize,
     /// Records read in all.
     total: u64,
     /// How many records had been read when a partition gave something last, or was set apart.
@@ -27,16 +29,21 @@ pub(super) struct Turns {
 }
 
 impl Turns {
-    /// For a client that takes so many bytes at most of one partition in one response.
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, records: 0, bytes: 0, came: Some(0), total: 0, served: BTreeMap::new() }
+    /// For a client whose queue is full with so many records or bytes, and that takes so many bytes at most of one partition in one
+    /// response.
+    pub(super) fn new(full: (usize, usize), partition_bytes_max: usize) -> Self {
+        let brings_bytes = 2 * partition_bytes_max;
+        Self { full, brings_bytes, records: 0, bytes: 0, record_bytes: 1, total: 0, served: BTreeMap::new() }
     }
 
-    /// Records were read.
+    /// Records were read; `bytes`: keys and values.
     pub(super) fn read(&mut self, spans: &[Span], records: usize, bytes: usize) {
         self.records += records as u64;
         self.total += records as u64;
         self.bytes += bytes;
+        if let Some(average) = bytes.checked_div(records) {
+            self.record_bytes = ((3 * self.record_bytes + average) / 4).max(1);
+        }
         for span in spans {
             self.served.insert(span.partition, self.total);
         }
@@ -47,13 +54,11 @@ impl Turns {
         self.served.remove(&partition);
     }
 
-    /// So many records came of the partition that was set apart, and it is so no longer.
-    fn came(&mut self, records: usize) {
-        self.came.get_or_insert(records as u64);
-    }
-
-    fn is_over(&self) -> bool {
-        self.came.is_some_and(|came| self.records >= came) && self.bytes >= self.bytes_max
+    /// Whether it is time for the next, with so many records in the client's queue.
+    fn is_over(&self, queued: usize) -> bool {
+        let (records, bytes) = self.full;
+        let full = records.min(bytes / self.record_bytes);
+        self.bytes >= self.brings_bytes && queued <= full + full / 2
     }
 
     /// Begins a turn: who is to be set apart, of these partitions that have more to read.
@@ -63,7 +68,6 @@ impl Turns {
         let next = behind.map(served).filter(|(served, _)| *served <= began).min();
         let next = next.map(|(_, partition)| partition);
         (self.records, self.bytes) = (0, 0);
-        self.came = if next.is_some() { None } else { Some(0) };
         self.served.extend(next.map(|partition| (partition, self.total)));
         next
     }
@@ -72,10 +76,7 @@ impl Turns {
 impl Source {
     /// Puts back who has had a turn, and gives the next one its turn when it is time.
     pub(super) fn take_turns(&mut self) {
-        if let Some(came) = self.consumer.put_back() {
-            self.turns.came(came);
-        }
-        if !self.turns.is_over() {
+        if !self.consumer.put_back() || !self.turns.is_over(self.consumer.queued()) {
             return;
         }
         let ends = self.ends.input_ends.all();
@@ -97,55 +98,57 @@ mod tests {
     use super::*;
     use crate::progress::Board;
 
-    const PARTITION_BYTES: usize = 100;
+    const FULL: (usize, usize) = (1_000, 100_000);
+    const PARTITION_BYTES: usize = 50;
 
-    /// Reads `records` of a partition, 10 bytes each.
-    fn read(turns: &mut Turns, partition: i32, records: usize) {
+    /// Reads `records` of a partition.
+    fn read(turns: &mut Turns, partition: i32, records: usize, record_bytes: usize) {
         let board = Board::default();
         let epoch = board.assign(partition, Some(0), 0);
         let span = Span { partition, epoch, first: 0, next: records as i64, timestamp_ms: -1 };
-        turns.read(&[span], records, 10 * records);
-    }
-
-    fn next(turns: &mut Turns) -> Option<i32> {
-        assert!(turns.is_over());
-        turns.next(0..4)
+        turns.read(&[span], records, records * record_bytes);
     }
 
     #[test]
     fn of_those_that_gave_nothing_who_waits_longest_is_next() {
-        let mut turns = Turns::new(PARTITION_BYTES);
-        read(&mut turns, 0, 5);
-        read(&mut turns, 1, 5);
+        let mut turns = Turns::new(FULL, PARTITION_BYTES);
+        read(&mut turns, 0, 5, 10);
+        read(&mut turns, 1, 5, 10);
         for expected in [2, 3, 1, 2] {
-            assert_eq!(next(&mut turns), Some(expected), "0 gives, who was set apart waits anew");
-            turns.came(10);
-            read(&mut turns, 0, 10);
+            assert_eq!(turns.next(0..4), Some(expected), "0 gives, who was set apart waits anew");
+            read(&mut turns, 0, 10, 10);
         }
-    }
-
-    #[test]
-    fn a_turn_lasts_until_what_it_brought_is_made_up_for() {
-        let mut turns = Turns::new(PARTITION_BYTES);
-        read(&mut turns, 0, 9);
-        assert!(!turns.is_over(), "a response may bring 100 bytes, 90 were read");
-        read(&mut turns, 0, 1);
-        assert_eq!(next(&mut turns), Some(1));
-        read(&mut turns, 0, 1_000);
-        assert!(!turns.is_over(), "nothing has come yet");
-        turns.came(1_500);
-        read(&mut turns, 0, 499);
-        assert!(!turns.is_over(), "1,500 came, 1,499 were read");
-        read(&mut turns, 0, 1);
-        assert!(turns.is_over());
     }
 
     #[test]
     fn who_always_gives_is_never_set_apart() {
-        let mut turns = Turns::new(PARTITION_BYTES);
+        let mut turns = Turns::new(FULL, PARTITION_BYTES);
         for _ in 0..3 {
-            (0..4).for_each(|partition| read(&mut turns, partition, 10));
-            assert_eq!(next(&mut turns), None);
+            (0..4).for_each(|partition| read(&mut turns, partition, 10, 10));
+            assert_eq!(turns.next(0..4), None);
         }
+    }
+
+    #[test]
+    fn a_turn_lasts_until_what_it_may_have_brought_was_read() {
+        let mut turns = Turns::new(FULL, PARTITION_BYTES);
+        read(&mut turns, 0, 99, 1);
+        assert!(!turns.is_over(0), "two responses may have brought 100 bytes");
+        read(&mut turns, 0, 1, 1);
+        assert!(turns.is_over(0));
+        turns.next(0..4);
+        assert!(!turns.is_over(0), "the next one has begun");
+    }
+
+    #[test]
+    fn a_queue_that_is_more_than_full_gets_nothing_on_top() {
+        let mut turns = Turns::new(FULL, PARTITION_BYTES);
+        read(&mut turns, 0, 100, 1);
+        assert!(turns.is_over(1_500) && !turns.is_over(1_501), "1,000 records are full");
+        // Of large records fewer: 100,000 bytes are full.
+        for _ in 0..40 {
+            read(&mut turns, 0, 100, 1_000);
+        }
+        assert!(turns.is_over(150) && !turns.is_over(156), "{}", turns.record_bytes);
     }
 }
