@@ -4,8 +4,9 @@
 //! settings changes them here.
 
 /// Of the consumer.
-pub const CONSUMER: [(&str, &str); 7] = [
+pub const CONSUMER: [(&str, &str); 8] = [
     ("fetch.queue.backoff.ms", "2"),
+    ("fetch.wait.max.ms", "100"),
     ("queued.min.messages", "30000"),
     ("queued.max.messages.kbytes", "12288"),
     ("fetch.max.bytes", "2097152"),

@@ -7,8 +7,8 @@
 //! come it is forwarded again, which puts what came at the end of the queue: the order in a partition stays what it was.
 //!
 //! (Reading every partition from a queue of its own would be fair too. But then a fetch that waits for new records of partitions at
-//! their ends, for up to 500 ms, keeps those waiting that ran dry meanwhile: a tenth of the throughput was left in such a phase. And
-//! what is fetched ahead would grow with the number of partitions.)
+//! their ends keeps those waiting, again and again, that ran dry meanwhile: a tenth of the throughput was left in such a phase. And what
+//! is fetched ahead would grow with the number of partitions.)
 
 use super::consumer::GroupConsumer;
 use super::queue::Queue;

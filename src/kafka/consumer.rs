@@ -261,7 +261,9 @@ fn client_config(config: &Config, thread: usize) -> ClientConfig {
         .set("message.max.bytes", "1000")
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
         // The default of 1000 ms idles for a second whenever the queue was full.
-        .set("fetch.queue.backoff.ms", "2");
+        .set("fetch.queue.backoff.ms", "2")
+        // While a broker waits for records of partitions at their ends, it is not asked for any other's: not for 500 ms, the default.
+        .set("fetch.wait.max.ms", "100");
     if let Some(instance) = &config.group.instance_id {
         client.set("group.instance.id", format!("{instance}-{thread}"));
     }

@@ -54,19 +54,29 @@ impl Turns {
         self.served.remove(&partition);
     }
 
-    /// Whether it is time for the next, with so many records in the client's queue.
-    fn is_over(&self, queued: usize) -> bool {
+    /// Records with which the queue is full.
+    fn full(&self) -> usize {
         let (records, bytes) = self.full;
-        let full = records.min(bytes / self.record_bytes);
-        self.bytes >= self.brings_bytes && queued <= full + full / 2
+        records.min(bytes / self.record_bytes)
     }
 
-    /// Begins a turn: who is to be set apart, of these partitions that have more to read.
-    fn next(&mut self, behind: impl Iterator<Item = i32>) -> Option<i32> {
+    /// Whether it is time for the next, with so many records in the client's queue.
+    fn is_over(&self, queued: usize) -> bool {
+        self.bytes >= self.brings_bytes && queued <= self.full() + self.full() / 2
+    }
+
+    /// Begins a turn: who is to be set apart, of these partitions and what each has left to read. It should be more than may lie in the
+    /// queue already and than a turn brings: a fetch that finds nothing keeps all others waiting. With less left, a partition has its
+    /// turn when a whole queue has passed without it.
+    fn next(&mut self, behind: impl Iterator<Item = (i32, u64)>, queued: usize) -> Option<i32> {
         let began = self.total - self.records;
-        let served = |partition| (self.served.get(&partition).copied().unwrap_or(0), partition);
-        let next = behind.map(served).filter(|(served, _)| *served <= began).min();
-        let next = next.map(|(_, partition)| partition);
+        let (there, passed) = ((queued + self.full()) as u64, 2 * queued.max(self.full()) as u64);
+        let next = behind
+            .map(|(partition, left)| (self.served.get(&partition).copied().unwrap_or(0), partition, left))
+            .filter(|(served, _, _)| *served <= began)
+            .filter(|(served, _, left)| *left > there || self.total - served > passed)
+            .min();
+        let next = next.map(|(_, partition, _)| partition);
         (self.records, self.bytes) = (0, 0);
         self.served.extend(next.map(|partition| (partition, self.total)));
         next
@@ -76,15 +86,18 @@ impl Turns {
 impl Source {
     /// Puts back who has had a turn, and gives the next one its turn when it is time.
     pub(super) fn take_turns(&mut self) {
-        if !self.consumer.put_back() || !self.turns.is_over(self.consumer.queued()) {
+        let is_free = self.consumer.put_back();
+        let queued = self.consumer.queued();
+        if !is_free || !self.turns.is_over(queued) {
             return;
         }
         let ends = self.ends.input_ends.all();
-        let has_more = |&(partition, next): &(i32, i64)| {
-            !self.paused.contains(&partition) && ends.get(&partition).is_some_and(|(end, _)| next < *end)
+        let behind = self.positions.open_places().filter(|(partition, _)| !self.paused.contains(partition));
+        let left = |(partition, next)| {
+            let (end, _) = ends.get(&partition)?;
+            Some((partition, u64::try_from(end - next).ok().filter(|left| *left > 0)?))
         };
-        let behind = self.positions.open_places().filter(has_more).map(|(partition, _)| partition);
-        let next = self.turns.next(behind);
+        let next = self.turns.next(behind.filter_map(left), queued);
         drop(ends);
         if let Some(partition) = next {
             tracing::debug!(source = self.number, partition, "fetched out of turn");
@@ -109,13 +122,29 @@ mod tests {
         turns.read(&[span], records, records * record_bytes);
     }
 
+    /// With enough left in each of four partitions.
+    fn next(turns: &mut Turns) -> Option<i32> {
+        turns.next((0..4).map(|partition| (partition, 5_000)), 1_000)
+    }
+
+    #[test]
+    fn who_may_have_all_in_the_queue_waits_until_that_has_passed() {
+        let mut turns = Turns::new(FULL, PARTITION_BYTES);
+        let behind = || [(1, 1_900)].into_iter();
+        assert_eq!(turns.next([(1, 1_901)].into_iter(), 900), Some(1), "there are more");
+        read(&mut turns, 0, 2_000, 10);
+        assert_eq!(turns.next(behind(), 900), None);
+        read(&mut turns, 0, 1, 10);
+        assert_eq!(turns.next(behind(), 900), Some(1));
+    }
+
     #[test]
     fn of_those_that_gave_nothing_who_waits_longest_is_next() {
         let mut turns = Turns::new(FULL, PARTITION_BYTES);
         read(&mut turns, 0, 5, 10);
         read(&mut turns, 1, 5, 10);
         for expected in [2, 3, 1, 2] {
-            assert_eq!(turns.next(0..4), Some(expected), "0 gives, who was set apart waits anew");
+            assert_eq!(next(&mut turns), Some(expected), "0 gives, who was set apart waits anew");
             read(&mut turns, 0, 10, 10);
         }
     }
@@ -125,7 +154,7 @@ mod tests {
         let mut turns = Turns::new(FULL, PARTITION_BYTES);
         for _ in 0..3 {
             (0..4).for_each(|partition| read(&mut turns, partition, 10, 10));
-            assert_eq!(turns.next(0..4), None);
+            assert_eq!(next(&mut turns), None);
         }
     }
 
@@ -136,7 +165,7 @@ mod tests {
         assert!(!turns.is_over(0), "two responses may have brought 100 bytes");
         read(&mut turns, 0, 1, 1);
         assert!(turns.is_over(0));
-        turns.next(0..4);
+        next(&mut turns);
         assert!(!turns.is_over(0), "the next one has begun");
     }
 
