@@ -13,7 +13,7 @@ use std::time::Duration;
 fn sigterm_under_full_load_is_clean() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "sigterm");
-    let count = 60_000;
+    let count = 200_000;
     scene.fill(0, count, Shape::default());
     let mill = Mill::start(scene.run());
     scene.wait_for_delivery(0, 0);
