@@ -93,8 +93,9 @@ impl Limits {
         limits
     }
 
-    /// The smallest memory limit with which a record of `record_bytes` can pass: it may stand once each in the fetch queue, a batch and
-    /// the output of its source, and in the producer's queue, though alone it may be larger than such a share. One that is larger than the producer's queue goes out as the stub of a dead letter.
+    /// The smallest memory limit with which a record of `record_bytes` can pass: it may stand once each in the fetch queue, a batch
+    /// and the output of its source, and in the producer's queue, though alone it may be larger than such a share. One that is larger
+    /// than the producer's queue goes out as the stub of a dead letter.
     pub fn smallest_for_record(record_bytes: usize, sources: usize) -> usize {
         record_bytes.saturating_mul(4 * sources).max(MEMORY_LIMIT_MIN)
     }

@@ -1,8 +1,8 @@
-//! Whose turn it is while more comes than is read: of the partitions that have records to read and gave none in the last turn, the one that
-//! waits longest is set apart. Why it would stand still otherwise: [`GroupConsumer::set_apart`].
+//! Whose turn it is while more comes than is read: of the partitions that have records to read and gave none in the last turn, the
+//! one that waits longest is set apart. Why it would stand still otherwise: [`GroupConsumer::set_apart`].
 //!
-//! What a turn brings comes on top of what the client's queue may hold. So a turn begins only when the queue holds less than one and a half times
-//! that, and when as many bytes have been read as the last one may have brought: the queue does not grow.
+//! What a turn brings comes on top of what the client's queue may hold. So a turn begins only when the queue holds at most one and a
+//! half times that, and when as many bytes have been read as the last one may have brought: the queue does not grow.
 //!
 //! [`GroupConsumer::set_apart`]: crate::kafka::GroupConsumer::set_apart
 
@@ -86,9 +86,11 @@ impl Turns {
 impl Source {
     /// Puts back who has had a turn, and gives the next one its turn when it is time.
     pub(super) fn take_turns(&mut self) {
-        let is_free = self.consumer.put_back();
+        if !self.consumer.put_back() {
+            return;
+        }
         let queued = self.consumer.queued();
-        if !is_free || !self.turns.is_over(queued) {
+        if !self.turns.is_over(queued) {
             return;
         }
         let ends = self.ends.input_ends.all();

@@ -8,7 +8,7 @@ use perf::topics::wait_until;
 
 const PARTITIONS: i32 = 12;
 
-/// So much is read in eight seconds. By the smallest memory limit 4 MiB are fetched ahead, and 13,000 records.
+/// So much is read in eight seconds. By the smallest memory limit 9,800 records are fetched ahead at most, or 1.5 MiB.
 fn progress(name: &str, count: u32, batch_size: &str) {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::with(broker.bootstrap(), name, Topic(PARTITIONS, &[]), Topic(3, &[]), Topic(3, &[]));
