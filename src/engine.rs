@@ -4,6 +4,7 @@
 //! stage ever waits to send; backpressure is a source that finds no empty batch.
 
 mod housekeeping;
+mod orphans;
 mod report;
 mod start;
 mod thread;

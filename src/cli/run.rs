@@ -24,7 +24,7 @@ pub(super) fn command() -> Command {
             Arg::new("until-end")
                 .long("until-end")
                 .action(ArgAction::SetTrue)
-                .help("Stop where the end of the input topic was at start"),
+                .help("Stop when the group is where the end of the input topic was at start"),
         )
         .arg(
             Arg::new("leave")

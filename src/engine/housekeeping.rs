@@ -1,7 +1,8 @@
 //! The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag and the
-//! watchdogs.
+//! watchdogs, and whether every partition has an owner.
 
 use super::Wired;
+use super::orphans::Orphans;
 use super::thread::spawn;
 use crate::error::EngineError;
 use crate::kafka::GroupConsumer;
@@ -36,6 +37,7 @@ impl Housekeeping {
         let (metrics, health, ends) = (wired.metrics.clone(), wired.health.clone(), wired.input_ends.clone());
         let report_interval = wired.config.pipeline.report_interval;
         let heartbeat = health.loop_named("housekeeping");
+        let mut orphans = Orphans::new(wired.config.kafka.session_timeout, Instant::now());
         let thread = spawn("housekeeping", &wired.shutdown, move || {
             let (mut reported, mut asked_at) = (Instant::now(), Instant::now());
             let mut asked = Vec::new();
@@ -56,6 +58,7 @@ impl Housekeeping {
                     }
                 }
                 asked = ours;
+                orphans.turn(&consumer, Instant::now());
                 if reported.elapsed() >= report_interval {
                     metrics.interval_report().log();
                     reported = Instant::now();

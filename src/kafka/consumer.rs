@@ -33,6 +33,7 @@ pub struct GroupConsumer {
     pub(super) queue: Queue,
     pub(super) client: BaseConsumer<GroupContext>,
     pub(super) topic: String,
+    pub(super) group: String,
     topic_c: CString,
     is_static: bool,
 }
@@ -56,13 +57,14 @@ impl GroupConsumer {
         client.subscribe(&[&config.topics.input]).map_err(|error| failed("subscribe", error))?;
         let topic_c = CString::new(config.topics.input.as_str())
             .expect("a topic's name has no NUL, configuration checked it");
-        let topic = config.topics.input.clone();
+        let (topic, group) = (config.topics.input.clone(), config.group.id.clone());
         Ok(Arc::new(Self {
             wake: Mutex::new(None),
             apart: SetApart::default(),
             queue,
             client,
             topic,
+            group,
             topic_c,
             is_static,
         }))

@@ -70,6 +70,10 @@ impl ConsumerContext for Context {}
 /// A line of the client's log, into ours.
 pub fn forward(level: RDKafkaLogLevel, facility: &str, text: &str) {
     match level {
+        // A connection that failed: the same words come as an error of the client at once, and have their line there.
+        RDKafkaLogLevel::Error if facility == "FAIL" => {
+            tracing::debug!(target: "librdkafka", facility, "{text}");
+        }
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical

@@ -242,6 +242,15 @@ impl MockCluster {
         answer(unsafe { sys::rd_kafka_mock_broker_set_down(self.cluster.as_ptr(), broker.unwrap_or(-1)) })
     }
 
+    /// Removes a broker from the cluster; its partitions go to others. What it coordinates is to be moved before.
+    ///
+    /// # Errors
+    /// No such broker.
+    pub fn remove(&self, broker: i32) -> Result<(), Code> {
+        // SAFETY: the cluster is valid.
+        answer(unsafe { sys::rd_kafka_mock_broker_decommission(self.cluster.as_ptr(), broker) })
+    }
+
     /// Takes connections again.
     ///
     /// # Errors

@@ -11,12 +11,14 @@ mod headers;
 mod message;
 pub mod mock;
 mod outage;
+mod ownership;
 mod producer;
 pub mod properties;
 mod queue;
 pub mod reader;
 mod reading;
 mod rebalance;
+mod sockets;
 mod transactions;
 mod wake;
 

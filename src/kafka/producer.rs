@@ -8,6 +8,7 @@ use super::context::forward_event;
 use super::headers::Headers;
 use super::outage::ErrorLines;
 use super::properties;
+use super::sockets::Sockets;
 use super::transactions::{TRANSACTION_TIMEOUT, Transactions};
 use super::wake::{QueueWake, WakeFn};
 use crate::config::{Config, Delivery, Kafka};
@@ -73,7 +74,11 @@ pub struct Producer {
 unsafe impl Send for Producer {}
 
 /// The client itself, which whoever ends its transactions shares.
-pub(super) struct Handle(NonNull<sys::rd_kafka_t>);
+pub(super) struct Handle {
+    client: NonNull<sys::rd_kafka_t>,
+    // Boxed: the client has its address.
+    sockets: Box<Sockets>,
+}
 
 // SAFETY: the client is thread-safe.
 unsafe impl Send for Handle {}
@@ -82,14 +87,14 @@ unsafe impl Sync for Handle {}
 
 impl Handle {
     pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_t {
-        self.0.as_ptr()
+        self.client.as_ptr()
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
         // SAFETY: the last reference to the client; the producer gave its topics and its queue back before it let go of it.
-        unsafe { sys::rd_kafka_destroy(self.0.as_ptr()) };
+        unsafe { sys::rd_kafka_destroy(self.client.as_ptr()) };
     }
 }
 
@@ -108,13 +113,17 @@ impl Producer {
         let client_config = client_config(config, record_bytes_max, batch_bytes_max);
         let native = client_config.create_native_config().map_err(|error| failed(&error))?;
         let mut text = [0 as std::ffi::c_char; 512];
-        // SAFETY: the configuration is valid; on success the client owns it, so it is not dropped here; on failure it leaks, once,
-        // in a process that is about to end.
+        let sockets = Box::<Sockets>::default();
+        // SAFETY: the configuration is valid, and has no opaque; on success the client owns it, so it is not dropped here; on failure it
+        // leaks, once, in a process that is about to end. The sockets are boxed, and end after the client, with its handle.
         let client = unsafe {
             sys::rd_kafka_conf_set_events(
                 native.ptr(),
                 sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_LOG,
             );
+            if matches!(config.delivery, Delivery::ExactlyOnce { .. }) {
+                sockets.register(native.ptr());
+            }
             let native = ManuallyDrop::new(native);
             sys::rd_kafka_new(
                 sys::rd_kafka_type_t::RD_KAFKA_PRODUCER,
@@ -127,7 +136,7 @@ impl Producer {
             // SAFETY: the client wrote a C string into the buffer.
             return Err(failed(&unsafe { CStr::from_ptr(text.as_ptr()) }.to_string_lossy()));
         };
-        let client = Arc::new(Handle(client));
+        let client = Arc::new(Handle { client, sockets });
         // SAFETY: the client is valid; its main queue takes the log lines too; the reference is given back in `drop`.
         let queue = unsafe {
             let queue = sys::rd_kafka_queue_get_main(client.as_ptr());
@@ -272,6 +281,12 @@ impl Producer {
     /// somebody did not answer in time.
     pub fn take_disturbed(&mut self) -> bool {
         std::mem::take(&mut self.was_disturbed)
+    }
+
+    /// Breaks a connection: for a commit that is not answered, perhaps because the client waits for a broker that is gone.
+    pub fn break_connection(&mut self) {
+        self.was_disturbed = true;
+        self.client.sockets.break_one();
     }
 
     fn open(&mut self, topic: &str) -> Result<(), String> {

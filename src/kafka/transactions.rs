@@ -126,14 +126,26 @@ impl GroupConsumer {
         // SAFETY: the client is valid; what it answers is ours.
         let metadata = unsafe { sys::rd_kafka_consumer_group_metadata(self.client.client().native_ptr()) };
         let member = Membership { topic: self.topic.clone(), metadata: NonNull::new(metadata)? };
+        member.id().is_some().then_some(member)
+    }
+
+    /// How the group knows this member; `None` while it is none.
+    pub(super) fn member_id(&self) -> Option<String> {
+        self.membership().and_then(|member| member.id().map(str::to_owned))
+    }
+}
+
+impl Membership {
+    fn id(&self) -> Option<&str> {
         // SAFETY: the metadata is valid, and its member id lives as long as it.
-        let is_member = unsafe {
+        unsafe {
+            let metadata = self.metadata.as_ptr();
             let id = sys::rd_kafka_consumer_group_metadata_member_id(metadata);
-            sys::rd_kafka_consumer_group_metadata_generation_id(metadata) >= 0
-                && !id.is_null()
-                && !CStr::from_ptr(id).is_empty()
-        };
-        is_member.then_some(member)
+            if id.is_null() || sys::rd_kafka_consumer_group_metadata_generation_id(metadata) < 0 {
+                return None;
+            }
+            CStr::from_ptr(id).to_str().ok().filter(|id| !id.is_empty())
+        }
     }
 }
 

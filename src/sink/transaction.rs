@@ -36,6 +36,8 @@ pub(super) struct Transaction {
     /// When its first batch was begun.
     since: Option<Instant>,
     trouble: Option<(Trouble, Instant)>,
+    /// When a commit that is still not answered gets its next jolt.
+    jolt_at: Instant,
     /// Transactions that a client failed, since the last that was committed.
     failures: u32,
     orders: Sender<Order>,
@@ -63,6 +65,12 @@ enum Phase {
 /// After trouble the reports that are still under way are waited for: they may say which record it is about.
 const REPORTS_PATIENCE: Duration = Duration::from_millis(500);
 
+/// A commit that takes longer may be waiting for nothing: see [`kafka::sockets`](crate::kafka).
+const COMMIT_SLOW: Duration = Duration::from_secs(3);
+
+/// Between two jolts; the client looks for a coordinator once a second at most.
+const JOLT_PERIOD: Duration = Duration::from_millis(1_500);
+
 /// So many transactions in a row may fail for what does not pass by itself.
 const FAILURES_MAX: u32 = 10;
 
@@ -88,6 +96,7 @@ impl Transaction {
             interval,
             since: None,
             trouble: None,
+            jolt_at: Instant::now(),
             failures: 0,
             orders,
             answers,
@@ -182,6 +191,7 @@ impl Sink {
 
     /// Rolls back what failed, and ends what is due.
     pub(super) fn turn_transaction(&mut self) {
+        self.jolt();
         let transaction = self.transaction();
         if transaction.is_busy() {
             return;
@@ -202,7 +212,22 @@ impl Sink {
                 Part { consumer, board, reached: self.transaction().contents.reached(source) }
             });
             let order = Order::Commit(parts.collect());
-            self.transaction().order(order, Phase::Committing);
+            let transaction = self.transaction();
+            transaction.jolt_at = Instant::now() + COMMIT_SLOW;
+            transaction.order(order, Phase::Committing);
+        }
+    }
+
+    /// Nothing else is under way then: all that is in the transaction is reported.
+    fn jolt(&mut self) {
+        let transaction = self.transaction();
+        let now = Instant::now();
+        if transaction.phase == Phase::Committing && now >= transaction.jolt_at {
+            transaction.jolt_at = now + JOLT_PERIOD;
+            tracing::info!(
+                "a commit is not answered: a connection is made anew, so that the client looks for the coordinators"
+            );
+            self.outbox.producer.break_connection();
         }
     }
 

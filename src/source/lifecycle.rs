@@ -67,8 +67,8 @@ pub struct Source {
     pub(super) sequence: u64,
     /// When to say (again) that the group has not taken this member in; never, once it has.
     pub(super) join_overdue_at: Option<Instant>,
-    /// Whether the group's offsets had reached the ends, and when that was asked.
-    pub(super) others_at_end: (bool, Instant),
+    /// When the group's offsets were asked last and had not reached the ends of partitions that others have.
+    pub(super) others_asked: Option<Instant>,
     pub(super) watchdog: Watchdog,
     pub(super) crash_loop: CrashLoop,
     pub(super) turns: Turns,
@@ -115,7 +115,7 @@ impl Source {
             positions: Positions::default(),
             sequence: 0,
             join_overdue_at: Some(now + config.kafka.connect_timeout),
-            others_at_end: (false, now),
+            others_asked: None,
             crash_loop: CrashLoop::default(),
             turns: Turns::new(
                 (limits.fetch_queue_records, limits.fetch_queue_bytes),

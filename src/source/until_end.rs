@@ -26,18 +26,19 @@ impl UntilEnd {
         self.bounds.get(&partition).map_or(0, |&(_, end)| end)
     }
 
-    /// All partitions there were.
-    pub fn partitions(&self) -> Vec<i32> {
-        self.bounds.keys().copied().collect()
+    /// The partitions that have something to read, without some.
+    pub fn partitions_but(&self, owned: impl Fn(i32) -> bool) -> Vec<i32> {
+        let bounds = self.bounds.iter().filter(|&(&partition, &(low, end))| low < end && !owned(partition));
+        bounds.map(|(&partition, _)| partition).collect()
     }
 
-    /// Whether the group's committed offsets have reached all ends; a partition with nothing in it has no offset to commit.
-    pub fn reached_by(&self, stored: &[Stored]) -> bool {
-        self.bounds.iter().all(|(partition, &(low, end))| {
-            let reaches =
-                |one: &Stored| one.partition == *partition && one.offset.is_some_and(|next| next >= end);
-            low >= end || stored.iter().any(reaches)
-        })
+    /// Those of the partitions whose end the group's committed offset has not reached.
+    pub fn not_reached(&self, partitions: &[i32], stored: &[Stored]) -> Vec<i32> {
+        let reaches = |one: &Stored, end| one.offset.is_some_and(|next| next >= end);
+        let is_reached = |partition| {
+            stored.iter().any(|one| one.partition == partition && reaches(one, self.end(partition)))
+        };
+        partitions.iter().copied().filter(|&partition| !is_reached(partition)).collect()
     }
 
     /// Source `source` is at its ends, or is not after a rebalance. Answers whether all are.
@@ -56,13 +57,11 @@ impl Source {
     /// Under `--until-end`: whether this source has nothing more to read; asks for the end when all sources have not.
     pub(super) fn is_at_end(&mut self) -> bool {
         let Some(until_end) = self.until_end.clone() else { return false };
-        let at_end = if self.positions.is_empty() {
-            self.others_reached_the_end(&until_end)
-        } else {
-            self.positions.at_end()
-        };
-        // A drain has a time limit, and what a transaction rolls back has to be read again: the end is asked for when all is done.
-        let is_over = at_end && self.is_committed();
+        let has_none = self.positions.is_empty();
+        let at_end = if has_none { self.others_reached_the_end(&until_end) } else { self.positions.at_end() };
+        // A drain has a time limit, and what a transaction rolls back has to be read again: the end is asked for when all is done. The
+        // others may fail, and what was theirs becomes ours.
+        let is_over = at_end && self.is_committed() && (has_none || self.others_reached_the_end(&until_end));
         if until_end.report(self.number, is_over) {
             self.shutdown.request(Reason::EndReached);
         } else if at_end {
@@ -77,14 +76,25 @@ impl Source {
         self.at_home.len() == self.config.limits.batches_per_source && !self.ends.board.has_uncommitted()
     }
 
-    /// With no partition assigned the others have them all: the group's offsets tell how far they are.
+    /// The group's offsets tell how far the others are.
     fn others_reached_the_end(&mut self, until_end: &UntilEnd) -> bool {
-        if self.others_at_end.1.elapsed() >= Duration::from_secs(1) {
-            let committed = self.consumer.committed(&until_end.partitions(), QUESTION_TIMEOUT);
-            let reached = committed.is_ok_and(|committed| until_end.reached_by(&committed));
-            self.others_at_end = (reached, Instant::now());
+        let others = until_end.partitions_but(|partition| self.positions.get(partition).is_some());
+        if others.is_empty() {
+            return true;
         }
-        self.others_at_end.0
+        if self.others_asked.is_none_or(|asked| asked.elapsed() >= Duration::from_secs(1)) {
+            let committed = self.consumer.committed(&others, QUESTION_TIMEOUT);
+            let left =
+                committed.map_or(others.clone(), |committed| until_end.not_reached(&others, &committed));
+            if left.is_empty() {
+                return true;
+            }
+            if self.others_asked.is_none() {
+                tracing::info!(source = self.number, partitions = ?left, "at the end, but for partitions of others: waiting for them");
+            }
+            self.others_asked = Some(Instant::now());
+        }
+        false
     }
 }
 
@@ -105,9 +115,11 @@ mod tests {
     fn committed_offsets_speak_for_partitions_that_others_hold() {
         let until_end = UntilEnd::new(BTreeMap::from([(0, (0, 10)), (1, (5, 5))]), 1);
         let stored = |partition, offset| Stored { partition, offset, metadata: String::new() };
-        assert!(until_end.reached_by(&[stored(0, Some(10)), stored(1, None)]), "partition 1 is empty");
-        assert!(!until_end.reached_by(&[stored(0, Some(9)), stored(1, Some(5))]));
-        assert!(!until_end.reached_by(&[stored(0, None)]));
+        assert_eq!(until_end.partitions_but(|_| false), [0], "partition 1 is empty");
+        assert!(until_end.partitions_but(|partition| partition == 0).is_empty());
+        assert!(until_end.not_reached(&[0], &[stored(1, Some(5)), stored(0, Some(10))]).is_empty());
+        assert_eq!(until_end.not_reached(&[0], &[stored(0, Some(9)), stored(1, Some(10))]), [0]);
+        assert_eq!(until_end.not_reached(&[0], &[stored(0, None)]), [0]);
         assert_eq!(until_end.end(7), 0);
     }
 }

@@ -203,3 +203,27 @@ fn death_inside_a_revoke_loses_nothing() {
     let account = scene.account();
     assert!(account.is_clean_but_for_repeats(), "{account}");
 }
+
+#[test]
+fn what_was_on_the_move_when_a_static_member_died_gets_an_owner() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "orphans");
+    scene.fill(0, 2 * RATE, Shape::default());
+    let run = |spawn: Spawn, name: &str| {
+        spawn.env("KAFKA_SESSION_TIMEOUT", "15000").env("GRISTMILL_INSTANCE_ID", name)
+    };
+    let dying = run(scene.run_of(engine_with_faults()), "dying").env("FAULTS_KILL_AT", "in-revoke");
+    let dying = Mill::start_assigned(dying.env("GRISTMILL_RATE_LIMIT", (RATE / 8).to_string()));
+    scene.wait_for_delivery(0, 0);
+    let other = Mill::start(run(scene.run(), "other"));
+    dying.child().wait(WITHIN).unwrap_or_else(|| panic!("nothing was asked back\n{}", dying.told()));
+    // The group gives it back what it kept, and the rest to nobody.
+    let back = Mill::start_assigned(run(scene.run(), "dying"));
+    let looks = || Ok([&back, &other].iter().any(|mill| mill.told().contains("partitions have no owner")));
+    wait_until("nobody misses the rest", WITHIN, looks).unwrap();
+    scene.wait_for_no_lag();
+    back.stop();
+    other.stop();
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats(), "{account}");
+}

@@ -155,6 +155,27 @@ fn until_end_is_shared_by_two_processes() {
 }
 
 #[test]
+fn until_end_waits_for_the_partitions_of_others_and_takes_over_what_they_leave() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "left-over");
+    scene.fill(0, 12_000, Shape::default());
+    let run = |name: &str, rate: &str| {
+        let run = scene.run_until_end().env("GRISTMILL_INSTANCE_ID", name);
+        Mill::start_assigned(run.env("KAFKA_SESSION_TIMEOUT", "6000").env("GRISTMILL_RATE_LIMIT", rate))
+    };
+    // Too slow to get anywhere.
+    let gone = run("gone", "1");
+    let stays = run("stays", "10000");
+    stays.wait_for("waiting for them");
+    gone.child().kill();
+    // The session of a static member has to run out first.
+    stays.ends_with(0);
+    scene.assert_all_committed();
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats() && account.repeated < 1_000, "{account}");
+}
+
+#[test]
 fn a_member_with_another_strategy_is_named_with_what_to_do() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "strategy");

@@ -1,6 +1,6 @@
 //! Brokers that go away, and come back or not.
 
-use crate::rig::{PATIENCE, Rig, count, until};
+use crate::rig::{GROUP, PATIENCE, Rig, count, until};
 use gristmill::cli::events::Events;
 use gristmill::engine::RunOptions;
 use gristmill::error::ExitCode;
@@ -80,4 +80,28 @@ fn a_cluster_that_cannot_tell_its_limits_is_not_waited_for() {
     assert!(asked.elapsed() < PATIENCE / 4, "it took {:?}", asked.elapsed());
     let found = topics[0].as_ref().expect("it is there");
     assert_eq!((found.partitions, found.max_message_bytes), (3, None));
+}
+
+#[test]
+fn a_coordinator_that_is_gone_for_good_holds_no_transaction_up() {
+    let rig =
+        Rig::new(3, [4, 4, 2], &[("GRISTMILL_DELIVERY", "exactly-once"), ("GRISTMILL_INSTANCE_ID", "a")]);
+    rig.cluster.set_coordinator(GROUP, 3).expect("a broker");
+    rig.feed(&EVENTS, 0..3_000);
+    let running = rig.start_with(RunOptions::default(), |config| {
+        config.pipeline.rate_limit = std::num::NonZeroU64::new(1_000);
+    });
+    running.wait_settled(500);
+    rig.cluster.set_coordinator(GROUP, 1).expect("a broker");
+    rig.cluster.remove(3).expect("a broker");
+    let gone = Instant::now();
+    let before = running.settled();
+    assert!(before < 2_000, "it left in the middle");
+    // The client keeps the broker in mind, and by itself never looks again.
+    running.wait_settled(before + 500);
+    assert!(gone.elapsed() < Duration::from_secs(20), "it took {:?} to get on", gone.elapsed());
+    running.wait_settled(3_000);
+    running.stop();
+    let count = count(&rig.read(), &EVENTS, 3_000);
+    assert!(count.missing.is_empty(), "{:?}", count.missing);
 }

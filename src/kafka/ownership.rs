@@ -1,0 +1,115 @@
+//! Who owns the input partitions, as the group's coordinator sees it, and a way to have them shared out anew.
+
+use super::code::ClientError;
+use super::consumer::GroupConsumer;
+use rdkafka::consumer::Consumer;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// The shares in a group that is not just sharing out.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// Input partitions that no member has.
+    pub unowned: Vec<i32>,
+    /// Whether this member is the first of all by its id: one that does what one alone is to do.
+    pub is_first: bool,
+}
+
+impl GroupConsumer {
+    /// The shares at present; `None` while the group is sharing out, or this is no member.
+    pub fn ownership(&self, wait: Duration) -> Result<Option<Ownership>, ClientError> {
+        let Some(own) = self.member_id() else { return Ok(None) };
+        let partitions = self.partitions(wait)?;
+        let groups = self.client.fetch_group_list(Some(&self.group), wait)?;
+        let found = groups.groups().iter().find(|found| found.name() == self.group);
+        let Some(group) = found.filter(|group| group.state() == "Stable") else { return Ok(None) };
+        let members = group.members().iter().map(|member| (member.id(), member.assignment()));
+        Ok(ownership(&own, &self.topic, partitions, members))
+    }
+
+    /// Leaves the group, also as a static member, and joins it again: all is shared out anew. What this member has is asked back as in
+    /// any rebalance.
+    pub fn join_anew(&self) -> Result<(), ClientError> {
+        self.client.unsubscribe();
+        Ok(self.client.subscribe(&[&self.topic])?)
+    }
+}
+
+fn ownership<'a>(
+    own: &str,
+    topic: &str,
+    partitions: usize,
+    members: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+) -> Option<Ownership> {
+    let (mut owned, mut first) = (BTreeSet::new(), None);
+    for (id, assignment) in members {
+        // One that cannot be read: who knows what that member has.
+        owned.extend(assigned(assignment?, topic)?);
+        first = Some(first.map_or(id, |first: &str| first.min(id)));
+    }
+    let all = 0..i32::try_from(partitions).ok()?;
+    Some(Ownership {
+        unowned: all.filter(|one| !owned.contains(one)).collect(),
+        is_first: first == Some(own),
+    })
+}
+
+/// The partitions of `topic` in a member's assignment, in the form that Kafka's own clients and this one write (`ConsumerProtocol`:
+/// version, then topics each with their partitions; big-endian). `None` if it is not one.
+fn assigned(bytes: &[u8], topic: &str) -> Option<Vec<i32>> {
+    if bytes.is_empty() {
+        return Some(Vec::new());
+    }
+    let mut rest = bytes;
+    let _version = take(&mut rest, 2)?;
+    let mut found = Vec::new();
+    for _ in 0..number(&mut rest)? {
+        let length = take(&mut rest, 2)?;
+        let name = take(&mut rest, usize::from(u16::from_be_bytes(length.try_into().ok()?)))?;
+        for _ in 0..number(&mut rest)? {
+            let partition = number(&mut rest)?;
+            if name == topic.as_bytes() {
+                found.push(partition);
+            }
+        }
+    }
+    Some(found)
+}
+
+fn number(rest: &mut &[u8]) -> Option<i32> {
+    Some(i32::from_be_bytes(take(rest, 4)?.try_into().ok()?))
+}
+
+fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, left) = rest.split_at_checked(count)?;
+    *rest = left;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Version 1, `in` with partitions 0 and 2, `other` with partition 1, no user data.
+    const SHARE: &[u8] = b"\0\x01\0\0\0\x02\0\x02in\0\0\0\x02\0\0\0\0\0\0\0\x02\0\x05other\0\0\0\x01\0\0\0\x01\xff\xff\xff\xff";
+
+    #[test]
+    fn an_assignment_is_read() {
+        assert_eq!(assigned(SHARE, "in"), Some(vec![0, 2]));
+        assert_eq!(assigned(SHARE, "other"), Some(vec![1]));
+        assert_eq!(assigned(SHARE, "absent"), Some(vec![]));
+        assert_eq!(assigned(b"", "in"), Some(vec![]));
+        for end in 1..SHARE.len() - 4 {
+            assert_eq!(assigned(&SHARE[..end], "in"), None, "the first {end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_no_member_has_is_found_by_all_and_is_for_one_to_mend() {
+        let members = || [("b", Some(SHARE)), ("a", Some(&b""[..]))].into_iter();
+        let found = |own| ownership(own, "in", 4, members());
+        assert_eq!(found("a"), Some(Ownership { unowned: vec![1, 3], is_first: true }));
+        assert_eq!(found("b"), Some(Ownership { unowned: vec![1, 3], is_first: false }));
+        assert_eq!(ownership("a", "in", 4, [("b", Some(&SHARE[..9]))].into_iter()), None);
+    }
+}
