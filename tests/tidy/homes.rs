@@ -49,6 +49,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_json", &["cli/", "telemetry/"]),
     ("strsim", &["config/", "contract/"]),
     ("pollster", &["kafka/"]),
+    ("socket2", &["kafka/"]),
     ("tikv-jemallocator", &["main.rs"]),
 ];
 
