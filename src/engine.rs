@@ -108,7 +108,7 @@ impl Engine {
         let (wake, dlq_guard) = (wired.wake.clone(), wired.dlq_guard.clone());
         let ends = SinkEnds { processed, woken, wake, dlq_guard };
         let (sink, transactions) = wired.sink(producing, ends, lanes)?;
-        let housekeeping = Housekeeping::start(&wired, consumers.swap_remove(0), boards)?;
+        let housekeeping = Housekeeping::start(&wired, consumers, boards)?;
         let Wired { shutdown, metrics, .. } = wired;
         Ok(Engine {
             shutdown,

@@ -30,7 +30,7 @@ const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
 impl Housekeeping {
     pub(super) fn start(
         wired: &Wired,
-        consumer: Arc<GroupConsumer>,
+        consumers: Vec<Arc<GroupConsumer>>,
         boards: Vec<Arc<Board>>,
     ) -> Result<Self, EngineError> {
         let (stop, stopped) = bounded::<()>(0);
@@ -52,13 +52,13 @@ impl Housekeeping {
                     if stopped.try_recv() == Err(TryRecvError::Disconnected) {
                         break;
                     }
-                    if let Ok((_, end)) = consumer.bounds(partition, ENDS_TIMEOUT) {
+                    if let Ok((_, end)) = consumers[0].bounds(partition, ENDS_TIMEOUT) {
                         metrics.end_offset(partition, end);
                         ends.tell(partition, end, Instant::now());
                     }
                 }
                 asked = ours;
-                orphans.turn(&consumer, Instant::now());
+                orphans.turn(&consumers, Instant::now());
                 if reported.elapsed() >= report_interval {
                     metrics.interval_report().log();
                     reported = Instant::now();

@@ -6,6 +6,7 @@
 //! Kafka's own assignors have the same gap. So one member looks, and leaves and joins again.
 
 use crate::kafka::GroupConsumer;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What was seen of them so far.
@@ -26,22 +27,25 @@ impl Orphans {
     }
 
     /// Looks, if it is time to, and has the group share out anew what has had no owner for a session.
-    pub(super) fn turn(&mut self, consumer: &GroupConsumer, now: Instant) {
+    pub(super) fn turn(&mut self, consumers: &[Arc<GroupConsumer>], now: Instant) {
         if now < self.look_at {
             return;
         }
         self.look_at = now + self.session / 3;
         // Who does not answer is asked again.
-        let Ok(ownership) = consumer.ownership(TIMEOUT) else { return };
-        let (unowned, is_first) = ownership.map_or((Vec::new(), false), |seen| (seen.unowned, seen.is_first));
-        if !self.is_lasting(unowned, now) || !is_first {
+        let Ok(ownership) = consumers[0].ownership(TIMEOUT) else { return };
+        let (unowned, first) = ownership.map(|seen| (seen.unowned, seen.first)).unwrap_or_default();
+        if !self.is_lasting(unowned, now) {
             return;
         }
+        let Some(first) = consumers.iter().find(|one| one.member_id().as_ref() == Some(&first)) else {
+            return;
+        };
         tracing::warn!(
             partitions = ?self.unowned,
             "partitions have no owner: a member was killed while they were on the move; leaving the group and joining again, so that they are shared out"
         );
-        if let Err(error) = consumer.join_anew() {
+        if let Err(error) = first.join_anew() {
             tracing::warn!(%error, "the group could not be joined again");
         }
         self.unowned.clear();

@@ -4,6 +4,7 @@ use super::code::ClientError;
 use super::consumer::GroupConsumer;
 use rdkafka::consumer::Consumer;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The shares in a group that is not just sharing out.
@@ -11,8 +12,16 @@ use std::time::Duration;
 pub struct Ownership {
     /// Input partitions that no member has.
     pub unowned: Vec<i32>,
-    /// Whether this member is the first of all by its id: one that does what one alone is to do.
-    pub is_first: bool,
+    /// The first member by its id, of those with our client id: the one that does what one alone is to do.
+    pub first: String,
+}
+
+/// What the coordinator tells of a member.
+#[derive(Clone, Copy)]
+struct Member<'a> {
+    id: &'a str,
+    client_id: &'a str,
+    assignment: Option<&'a [u8]>,
 }
 
 impl GroupConsumer {
@@ -23,34 +32,37 @@ impl GroupConsumer {
         let groups = self.client.fetch_group_list(Some(&self.group), wait)?;
         let found = groups.groups().iter().find(|found| found.name() == self.group);
         let Some(group) = found.filter(|group| group.state() == "Stable") else { return Ok(None) };
-        let members = group.members().iter().map(|member| (member.id(), member.assignment()));
-        Ok(ownership(&own, &self.topic, partitions, members))
+        let members: Vec<Member<'_>> = group
+            .members()
+            .iter()
+            .map(|told| Member { id: told.id(), client_id: told.client_id(), assignment: told.assignment() })
+            .collect();
+        Ok(ownership(&own, &self.topic, partitions, &members))
     }
 
     /// Leaves the group, also as a static member, and joins it again: all is shared out anew. What this member has is asked back as in
     /// any rebalance.
     pub fn join_anew(&self) -> Result<(), ClientError> {
+        if self.client.context().closing.load(Ordering::Acquire) {
+            return Ok(());
+        }
         self.client.unsubscribe();
         Ok(self.client.subscribe(&[&self.topic])?)
     }
 }
 
-fn ownership<'a>(
-    own: &str,
-    topic: &str,
-    partitions: usize,
-    members: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
-) -> Option<Ownership> {
-    let (mut owned, mut first) = (BTreeSet::new(), None);
-    for (id, assignment) in members {
+fn ownership(own: &str, topic: &str, partitions: usize, members: &[Member<'_>]) -> Option<Ownership> {
+    let client_id = members.iter().find(|member| member.id == own)?.client_id;
+    let mut owned = BTreeSet::new();
+    for member in members {
         // One that cannot be read: who knows what that member has.
-        owned.extend(assigned(assignment?, topic)?);
-        first = Some(first.map_or(id, |first: &str| first.min(id)));
+        owned.extend(assigned(member.assignment?, topic)?);
     }
+    let alike = members.iter().filter(|member| member.client_id == client_id);
     let all = 0..i32::try_from(partitions).ok()?;
     Some(Ownership {
         unowned: all.filter(|one| !owned.contains(one)).collect(),
-        is_first: first == Some(own),
+        first: alike.map(|member| member.id).min()?.to_owned(),
     })
 }
 
@@ -106,10 +118,16 @@ mod tests {
 
     #[test]
     fn what_no_member_has_is_found_by_all_and_is_for_one_to_mend() {
-        let members = || [("b", Some(SHARE)), ("a", Some(&b""[..]))].into_iter();
-        let found = |own| ownership(own, "in", 4, members());
-        assert_eq!(found("a"), Some(Ownership { unowned: vec![1, 3], is_first: true }));
-        assert_eq!(found("b"), Some(Ownership { unowned: vec![1, 3], is_first: false }));
-        assert_eq!(ownership("a", "in", 4, [("b", Some(&SHARE[..9]))].into_iter()), None);
+        let member = |id, client_id, assignment| Member { id, client_id, assignment: Some(assignment) };
+        let members = [
+            member("c", "gristmill", SHARE),
+            member("b", "gristmill", &b""[..]),
+            member("a", "an older consumer", &b""[..]),
+        ];
+        let found = |own| ownership(own, "in", 4, &members);
+        assert_eq!(found("c"), Some(Ownership { unowned: vec![1, 3], first: "b".to_owned() }));
+        assert_eq!(found("b"), found("c"));
+        assert_eq!(found("d"), None, "no member any more");
+        assert_eq!(ownership("b", "in", 4, &[member("b", "gristmill", &SHARE[..9])]), None);
     }
 }

@@ -130,7 +130,7 @@ impl GroupConsumer {
     }
 
     /// How the group knows this member; `None` while it is none.
-    pub(super) fn member_id(&self) -> Option<String> {
+    pub fn member_id(&self) -> Option<String> {
         self.membership().and_then(|member| member.id().map(str::to_owned))
     }
 }
