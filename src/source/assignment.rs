@@ -19,6 +19,7 @@ fn places(starts: &[Start]) -> Vec<(i32, i64)> {
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
+        self.is_rejoining = false;
         let Some(starts) = self.starts(partitions)? else { return self.decline() };
         self.watchdog.joined();
         for (stored, start) in &starts {
@@ -94,6 +95,7 @@ impl Source {
 
     pub(super) fn on_revoke(&mut self, partitions: &[i32], lost: bool) {
         self.metrics.rebalance(if lost { Rebalance::Lost } else { Rebalance::Revoke });
+        self.is_rejoining |= lost;
         // Lost partitions may be read by others already: nothing of theirs is committed any more. What is under way is
         // delivered again by the new owner: a duplicate, never a loss.
         let drained = !lost && self.drain(partitions, Instant::now() + self.config.pipeline.drain_timeout);

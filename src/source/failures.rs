@@ -58,6 +58,15 @@ impl Source {
                      stop the other members first, or set KAFKA_CONSUMER_GROUP to a group of its own ({code})"
                 ),
             ),
+            // Its session ran out, it asked to join again, and an answer was lost: the group takes the next try for another process's. The
+            // client is beyond use then, a new process is not.
+            Some(GroupRefusal::Instance) if self.is_rejoining => (
+                ExitCode::Delivery,
+                format!(
+                    "group \"{group}\" was left for want of heartbeats, and takes this process for another with the same \
+                     GRISTMILL_INSTANCE_ID now: start it again; if there is another live process, give each an id of its own ({code})"
+                ),
+            ),
             Some(GroupRefusal::Instance) => (
                 ExitCode::Config,
                 format!(

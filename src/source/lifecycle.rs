@@ -67,6 +67,8 @@ pub struct Source {
     pub(super) sequence: u64,
     /// When to say (again) that the group has not taken this member in; never, once it has.
     pub(super) join_overdue_at: Option<Instant>,
+    /// Whether its membership was lost and there has been no assignment since.
+    pub(super) is_rejoining: bool,
     /// When the group's offsets were asked last and had not reached the ends of partitions that others have.
     pub(super) others_asked: Option<Instant>,
     pub(super) watchdog: Watchdog,
@@ -115,6 +117,7 @@ impl Source {
             positions: Positions::default(),
             sequence: 0,
             join_overdue_at: Some(now + config.kafka.connect_timeout),
+            is_rejoining: false,
             others_asked: None,
             crash_loop: CrashLoop::default(),
             turns: Turns::new(

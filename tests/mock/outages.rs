@@ -4,6 +4,7 @@ use crate::rig::{GROUP, PATIENCE, Rig, count, until};
 use gristmill::cli::events::Events;
 use gristmill::engine::RunOptions;
 use gristmill::error::ExitCode;
+use gristmill::kafka::Code;
 use gristmill::kafka::admin::Admin;
 use gristmill::kafka::mock::Request;
 use std::time::{Duration, Instant};
@@ -59,7 +60,7 @@ fn a_request_to_end_while_the_cluster_is_asked_is_no_failure() {
     rig.feed(&EVENTS, 0..10);
     for _ in 0..50 {
         rig.cluster
-            .delay_request(1, Request::OffsetFetch, gristmill::kafka::Code::OK, 2 * PATIENCE)
+            .delay_request(1, Request::OffsetFetch, Code::OK, 2 * PATIENCE)
             .expect("a broker");
     }
     let running = rig.start();
@@ -104,4 +105,22 @@ fn a_coordinator_that_is_gone_for_good_holds_no_transaction_up() {
     running.stop();
     let count = count(&rig.read(), &EVENTS, 3_000);
     assert!(count.missing.is_empty(), "{:?}", count.missing);
+}
+
+#[test]
+fn a_member_that_is_fenced_while_it_joins_again_is_to_be_started_again() {
+    const FENCED_INSTANCE_ID: Code = Code(82);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_INSTANCE_ID", "a")]);
+    rig.feed(&EVENTS, 0..200);
+    let running = rig.start();
+    running.wait_settled(200);
+    let assigned = || running.engine.metrics().snapshot().partitions.len();
+    until("partitions are assigned", || assigned() > 0);
+    // Longer than a session: the group knows it no more, and what it asks for next is answered too late.
+    rig.cluster.take_down(None).expect("brokers");
+    until("the partitions are lost", || assigned() == 0);
+    rig.cluster.fail_requests(Request::JoinGroup, &[FENCED_INSTANCE_ID; 8]);
+    rig.cluster.bring_up(None).expect("brokers");
+    // Not 78, with which a supervisor would leave it as it is.
+    assert_eq!(running.join().exit_code(), ExitCode::Delivery);
 }

@@ -174,8 +174,14 @@ impl<'a> Episode<'a> {
 
     /// Waits until the group gets on in every partition that has something left. `told`: what the engines say, should it not.
     pub(crate) fn wait_for_flow(&self, told: impl FnOnce() -> String) {
+        self.wait_for_flow_with(|| {}, told);
+    }
+
+    /// The same; `look` is called now and then meanwhile.
+    pub(crate) fn wait_for_flow_with(&self, mut look: impl FnMut(), told: impl FnOnce() -> String) {
         let before = self.committed();
         let flows = || {
+            look();
             let ends = self.scene.topics.ends(&self.scene.input)?;
             let now = self.committed();
             Ok(before.iter().zip(&now).zip(&ends).all(|((before, now), end)| now > before || now >= end))
