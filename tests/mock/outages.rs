@@ -59,9 +59,7 @@ fn a_request_to_end_while_the_cluster_is_asked_is_no_failure() {
     let rig = Rig::new(2, [2, 2, 1], &[]);
     rig.feed(&EVENTS, 0..10);
     for _ in 0..50 {
-        rig.cluster
-            .delay_request(1, Request::OffsetFetch, Code::OK, 2 * PATIENCE)
-            .expect("a broker");
+        rig.cluster.delay_request(1, Request::OffsetFetch, Code::OK, 2 * PATIENCE).expect("a broker");
     }
     let running = rig.start();
     until("the group has assigned partitions", || {
