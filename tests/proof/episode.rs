@@ -87,11 +87,11 @@ impl<'a> Episode<'a> {
     }
 
     /// Appends so many events of at least so many bytes to the input. In every fourth episode they are written by transactions, of which
-    /// some are aborted.
+    /// some are aborted; large ones, or an engine reads as fast as they are written.
     pub(crate) fn fill(&mut self, count: u32, pad_to: usize) {
         let shape = Shape { seed: self.seed, tombstones: 0.01, pad_to, ..Shape::default() };
         let transactions = self.seed.is_multiple_of(4).then_some(Transactions {
-            events: 100,
+            events: 500,
             aborted: 0.3,
             aborted_end: false,
         });

@@ -39,7 +39,7 @@ pub(crate) fn run(episode: &mut Episode<'_>) {
         let window = episode.open();
         // Not a wait for anything: the moment of the fault is what is random.
         std::thread::sleep(Duration::from_millis(episode.random.below(500)));
-        let fault = disturb(episode, proxy);
+        let fault = disturb(episode, proxy, &mill.0);
         proxy.mend();
         let mended = Instant::now();
         let is_new = mill.wait_for_flow(episode);
@@ -72,7 +72,7 @@ impl Supervised {
     }
 }
 
-fn disturb(episode: &mut Episode<'_>, proxy: &Proxy) -> String {
+fn disturb(episode: &mut Episode<'_>, proxy: &Proxy, mill: &Mill) -> String {
     let lasts = Duration::from_millis(500 + episode.random.below(9_500));
     match episode.random.below(8) {
         0 => {
@@ -105,7 +105,8 @@ fn disturb(episode: &mut Episode<'_>, proxy: &Proxy) -> String {
             } else {
                 (Trap::Answer(number), format!("the answer to {name} is lost"))
             };
-            assert!(proxy.trap(trap, PATIENCE), "no {name} was sent");
+            let is_met = proxy.trap(trap, PATIENCE);
+            assert!(is_met, "no {name} was sent, lag {}\n{}", episode.scene.lag(), mill.told());
             fault
         }
     }
