@@ -3,7 +3,7 @@
 //! A cooperative rebalance has two rounds: what moves is taken from one member in the first, and given to another in the second, which
 //! the one that gave it up asks for. If that one is killed between them and comes back with its static id, the coordinator gives it what
 //! it had after the first round, without a second, and what was on the move stays without an owner for as long as nobody joins or leaves.
-//! Kafka's own assignors have the same gap. So one member looks, and leaves and joins again.
+//! So one member looks, and leaves and joins again.
 
 use crate::kafka::GroupConsumer;
 use std::sync::Arc;
@@ -19,6 +19,10 @@ pub(super) struct Orphans {
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// So many sessions pass before it is tried again: where it is of no use, as for partitions that the group's leader does not know of
+/// yet, it only disturbs.
+const REST: u32 = 10;
 
 impl Orphans {
     /// `session`: a member that is dead has left the group after so long, and the group has shared out.
@@ -49,6 +53,7 @@ impl Orphans {
             tracing::warn!(%error, "the group could not be joined again");
         }
         self.unowned.clear();
+        self.look_at = now + REST * self.session;
     }
 
     /// Whether the same partitions have had no owner for a session.

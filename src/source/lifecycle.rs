@@ -71,6 +71,8 @@ pub struct Source {
     pub(super) is_rejoining: bool,
     /// When the group's offsets were asked last and had not reached the ends of partitions that others have.
     pub(super) others_asked: Option<Instant>,
+    /// Whether it was said that they are waited for.
+    pub(super) others_told: bool,
     pub(super) watchdog: Watchdog,
     pub(super) crash_loop: CrashLoop,
     pub(super) turns: Turns,
@@ -119,6 +121,7 @@ impl Source {
             join_overdue_at: Some(now + config.kafka.connect_timeout),
             is_rejoining: false,
             others_asked: None,
+            others_told: false,
             crash_loop: CrashLoop::default(),
             turns: Turns::new(
                 (limits.fetch_queue_records, limits.fetch_queue_bytes),

@@ -89,7 +89,7 @@ impl Source {
             if left.is_empty() {
                 return true;
             }
-            if self.others_asked.is_none() {
+            if !self.positions.is_empty() && !std::mem::replace(&mut self.others_told, true) {
                 tracing::info!(source = self.number, partitions = ?left, "at the end, but for partitions of others: waiting for them");
             }
             self.others_asked = Some(Instant::now());
