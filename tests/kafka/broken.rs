@@ -219,8 +219,10 @@ fn what_was_on_the_move_when_a_static_member_died_gets_an_owner() {
     dying.child().wait(WITHIN).unwrap_or_else(|| panic!("nothing was asked back\n{}", dying.told()));
     // The group gives it back what it kept, and the rest to nobody.
     let back = Mill::start_assigned(run(scene.run(), "dying"));
-    let looks = || Ok([&back, &other].iter().any(|mill| mill.told().contains("partitions have no owner")));
-    wait_until("nobody misses the rest", WITHIN, looks).unwrap();
+    let said = |line: &String| line.contains("partitions have no owner");
+    let looks = || Ok([&back, &other].iter().any(|mill| mill.child().stderr().iter().any(said)));
+    wait_until("nobody misses the rest", WITHIN, looks)
+        .unwrap_or_else(|error| panic!("{error}\n{}\n{}", back.told(), other.told()));
     scene.wait_for_no_lag();
     back.stop();
     other.stop();
