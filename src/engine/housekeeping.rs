@@ -24,8 +24,8 @@ const ENDS_PERIOD: Duration = Duration::from_secs(5);
 /// How often it is looked whether there are partitions whose ends have not been asked yet.
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
 
-/// How long one such question may take.
-const ENDS_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one question to the cluster may take.
+pub(super) const QUESTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Housekeeping {
     pub(super) fn start(
@@ -52,7 +52,7 @@ impl Housekeeping {
                     if stopped.try_recv() == Err(TryRecvError::Disconnected) {
                         break;
                     }
-                    if let Ok((_, end)) = consumers[0].bounds(partition, ENDS_TIMEOUT) {
+                    if let Ok((_, end)) = consumers[0].bounds(partition, QUESTION_TIMEOUT) {
                         metrics.end_offset(partition, end);
                         ends.tell(partition, end, Instant::now());
                     }

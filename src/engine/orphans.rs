@@ -5,6 +5,7 @@
 //! it had after the first round, without a second, and what was on the move stays without an owner for as long as nobody joins or leaves.
 //! So one member looks, and leaves and joins again.
 
+use super::housekeeping::QUESTION_TIMEOUT;
 use crate::kafka::GroupConsumer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,9 +17,6 @@ pub(super) struct Orphans {
     unowned: Vec<i32>,
     since: Instant,
 }
-
-/// How long one question may take.
-const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// So many sessions pass before it is tried again: where it is of no use, as for partitions that the group's leader does not know of
 /// yet, it only disturbs.
@@ -37,7 +35,7 @@ impl Orphans {
         }
         self.look_at = now + self.session / 3;
         // Who does not answer is asked again.
-        let Ok(ownership) = consumers[0].ownership(TIMEOUT) else { return };
+        let Ok(ownership) = consumers[0].ownership(QUESTION_TIMEOUT) else { return };
         let (unowned, first) = ownership.map(|seen| (seen.unowned, seen.first)).unwrap_or_default();
         if !self.is_lasting(unowned, now) {
             return;

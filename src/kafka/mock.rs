@@ -53,6 +53,8 @@ pub enum Request {
     SyncGroup = 14,
     /// An idempotent producer's first.
     InitProducerId = 22,
+    /// A group's commit in a transaction.
+    TxnOffsetCommit = 28,
 }
 
 // SAFETY: the mock cluster's functions either take its lock or hand their order to its thread and wait for the answer.

@@ -136,7 +136,8 @@ impl GroupConsumer {
 }
 
 impl Membership {
-    fn id(&self) -> Option<&str> {
+    /// The member's id; `None` where it is no member any more.
+    pub fn id(&self) -> Option<&str> {
         // SAFETY: the metadata is valid, and its member id lives as long as it.
         unsafe {
             let metadata = self.metadata.as_ptr();

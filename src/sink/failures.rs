@@ -110,14 +110,6 @@ pub(super) fn transaction(config: &Config, error: &ClientError) -> Option<Engine
                  its own; the transaction that was open is rolled back ({code}: {text})"
             ),
         )
-    } else if code.group_refusal() == Some(GroupRefusal::Instance) {
-        (
-            ExitCode::Config,
-            format!(
-                "another live process joined group \"{}\" with the same GRISTMILL_INSTANCE_ID: give each process an id of its own ({code})",
-                config.group.id
-            ),
-        )
     } else if code.is_transactional_id_refused() {
         (
             ExitCode::Refused,

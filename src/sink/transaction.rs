@@ -36,8 +36,6 @@ pub(super) struct Transaction {
     /// When its first batch was begun.
     since: Option<Instant>,
     trouble: Option<(Trouble, Instant)>,
-    /// When a commit that is still not answered gets its next jolt.
-    jolt_at: Instant,
     /// Transactions that a client failed, since the last that was committed.
     failures: u32,
     orders: Sender<Order>,
@@ -54,8 +52,8 @@ enum Phase {
     Open,
     /// It takes no further batch; its last reports are awaited.
     Closing,
-    /// The transactor ends it.
-    Committing,
+    /// The transactor ends it. A commit that is not answered by then gets a [jolt](Producer::break_connection).
+    Committing { jolt_at: Instant },
     /// The transactor rolls the last one back.
     Ending,
     /// There is none any more.
@@ -96,7 +94,6 @@ impl Transaction {
             interval,
             since: None,
             trouble: None,
-            jolt_at: Instant::now(),
             failures: 0,
             orders,
             answers,
@@ -108,7 +105,7 @@ impl Transaction {
 
     /// The transactor is at work: its answer is to be waited for.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self.phase, Phase::Renewing | Phase::Committing | Phase::Ending)
+        matches!(self.phase, Phase::Renewing | Phase::Committing { .. } | Phase::Ending)
     }
 
     /// Nothing more will be committed.
@@ -212,18 +209,17 @@ impl Sink {
                 Part { consumer, board, reached: self.transaction().contents.reached(source) }
             });
             let order = Order::Commit(parts.collect());
-            let transaction = self.transaction();
-            transaction.jolt_at = Instant::now() + COMMIT_SLOW;
-            transaction.order(order, Phase::Committing);
+            let jolt_at = Instant::now() + COMMIT_SLOW;
+            self.transaction().order(order, Phase::Committing { jolt_at });
         }
     }
 
     /// Nothing else is under way then: all that is in the transaction is reported.
     fn jolt(&mut self) {
-        let transaction = self.transaction();
         let now = Instant::now();
-        if transaction.phase == Phase::Committing && now >= transaction.jolt_at {
-            transaction.jolt_at = now + JOLT_PERIOD;
+        let Phase::Committing { jolt_at } = &mut self.transaction().phase else { return };
+        if now >= *jolt_at {
+            *jolt_at = now + JOLT_PERIOD;
             tracing::info!(
                 "a commit is not answered: a connection is made anew, so that the client looks for the coordinators"
             );

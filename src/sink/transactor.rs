@@ -1,7 +1,7 @@
 //! The thread that begins and ends transactions: its calls wait for brokers, and the sink serves delivery reports meanwhile.
 
 use crate::faults::{self, Point};
-use crate::kafka::{GroupConsumer, Membership, Producer, TransactionError, Transactions};
+use crate::kafka::{GroupConsumer, GroupRefusal, Membership, Producer, TransactionError, Transactions};
 use crate::progress::{Board, Committable};
 use crate::shutdown::Shutdown;
 use crossbeam_channel::{Receiver, Sender};
@@ -55,6 +55,14 @@ pub(super) enum Trouble {
     Ending,
 }
 
+impl Trouble {
+    /// The group takes another for the one that has the static id.
+    fn is_taken_place(&self) -> bool {
+        let Trouble::Client(TransactionError { error, .. }) = self else { return false };
+        error.code.group_refusal() == Some(GroupRefusal::Instance)
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,6 +80,9 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one call may take that is made again and again.
 const CALL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Until a consumer knows whether its place in the group is another's: a few heartbeats, which are 3 s apart by default.
+const PLACE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between tries that failed at once.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -145,7 +156,7 @@ impl Transactor {
         for (part, member) in parts.iter().zip(members) {
             let plan = part.board.commit_together(&part.reached).ok_or(Trouble::Fenced)?;
             if !plan.offsets.is_empty() {
-                offers.push((member.ok_or(Trouble::NotMember)?, plan.offsets));
+                offers.push((&part.consumer, member.ok_or(Trouble::NotMember)?, plan.offsets));
             }
         }
         if offers.is_empty() {
@@ -154,13 +165,38 @@ impl Transactor {
         }
         let deadline = Instant::now() + COMMIT_PATIENCE;
         faults::pass(Point::BeforeCommit);
-        for (member, offsets) in &offers {
-            self.insist(deadline, |wait| transactions.add_offsets(member, offsets, wait))?;
+        for (consumer, member, offsets) in &offers {
+            let added = self.insist(deadline, |wait| transactions.add_offsets(member, offsets, wait));
+            added.map_err(|trouble| self.without_a_past_self(trouble, consumer, member))?;
         }
         faults::pass(Point::BeforeEnd);
         self.insist(deadline, |wait| transactions.commit(wait))?;
         faults::pass(Point::AfterCommit);
         transactions.begin().map_err(Trouble::Client)
+    }
+
+    /// The group says that another has the static id. That may be this process itself, which was left for dead and has joined again: then
+    /// its place is another soon. If it is another process, the consumer hears so with its next heartbeat, and says so.
+    fn without_a_past_self(
+        &self,
+        trouble: Trouble,
+        consumer: &GroupConsumer,
+        member: &Membership,
+    ) -> Trouble {
+        if !trouble.is_taken_place() {
+            return trouble;
+        }
+        let until = Instant::now() + PLACE_PATIENCE;
+        while Instant::now() < until && !self.shutdown.is_requested() {
+            if consumer.fatal_error().is_some() {
+                return trouble;
+            }
+            if consumer.member_id().as_deref() != member.id() {
+                return Trouble::NotMember;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        trouble
     }
 
     /// Makes the same call again while the client says that this is of use.

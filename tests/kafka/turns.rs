@@ -29,7 +29,7 @@ fn progress(name: &str, count: u32, batch_size: &str) {
     for (done, end) in done.iter().zip(&ends) {
         let done = done.unwrap_or(0);
         // How far a turn brings it depends on how busy the machine is; without turns this is 0.
-        assert!(done * 50 >= *end, "{done} of {end} when half of all was processed");
+        assert!(done * 20 >= *end, "{done} of {end} when half of all was processed");
     }
     scene.run_to_the_end();
     scene.assert_clean();

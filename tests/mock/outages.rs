@@ -122,3 +122,23 @@ fn a_member_that_is_fenced_while_it_joins_again_is_to_be_started_again() {
     // Not 78, with which a supervisor would leave it as it is.
     assert_eq!(running.join().exit_code(), ExitCode::Delivery);
 }
+
+#[test]
+fn a_commit_of_a_member_that_has_joined_again_since_is_rolled_back() {
+    const FENCED_INSTANCE_ID: Code = Code(82);
+    const UNKNOWN_MEMBER_ID: Code = Code(25);
+    let rig =
+        Rig::new(2, [4, 4, 2], &[("GRISTMILL_DELIVERY", "exactly-once"), ("GRISTMILL_INSTANCE_ID", "a")]);
+    rig.feed(&EVENTS, 0..200);
+    let running = rig.start();
+    running.wait_settled(200);
+    // A process stood still for longer than a session. The group has forgotten it, and takes it for another when it is back with its
+    // static id, before its transaction that is still open is committed.
+    rig.cluster.fail_requests(Request::Heartbeat, &[UNKNOWN_MEMBER_ID]);
+    rig.cluster.fail_requests(Request::TxnOffsetCommit, &[FENCED_INSTANCE_ID]);
+    rig.feed(&EVENTS, 200..400);
+    running.wait_settled(400);
+    running.stop();
+    let count = count(&rig.read(), &EVENTS, 400);
+    assert!(count.missing.is_empty(), "{:?}", count.missing);
+}
