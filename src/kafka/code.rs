@@ -144,6 +144,11 @@ impl Code {
         }
     }
 
+    /// This user may not commit these offsets: trying on is of no use.
+    pub fn is_commit_refused(self) -> bool {
+        matches!(self.group_refusal(), Some(GroupRefusal::Group | GroupRefusal::Topic))
+    }
+
     /// A commit from outside the group, refused because the group has members.
     pub fn is_group_in_use(self) -> bool {
         self.is(Native::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)

@@ -1,7 +1,5 @@
 //! Tells the broker how far a source is: one commit in flight, the newest wins.
 
-use super::failures;
-use crate::error::EngineError;
 use crate::faults::{self, Point};
 use crate::kafka::{Code, CommitReplies, GroupConsumer};
 use crate::progress::{Answer, Board};
@@ -50,10 +48,11 @@ impl<C: Coordinator> Committer<C> {
         Self { coordinator, board, interval, last: now, failed_at: None }
     }
 
-    /// Takes answers, and sends the next commit if one is due. An error: the group or its topic does not take our commits.
-    pub fn turn(&mut self, now: Instant, group: &str, metrics: &Metrics) -> Result<(), EngineError> {
+    /// Takes answers, and sends the next commit if one is due. An error: the group or its topic does not take our commits, and nobody
+    /// waits for one any more.
+    pub fn turn(&mut self, now: Instant, metrics: &Metrics) -> Result<(), Code> {
         while let Some(code) = self.coordinator.answer() {
-            self.on_answer(code, now, group, metrics)?;
+            self.on_answer(code, now, metrics)?;
         }
         let is_awaited = self.board.flush_requested();
         let is_due = is_awaited || self.board.has_new_start() || now - self.last >= self.interval;
@@ -85,13 +84,7 @@ impl<C: Coordinator> Committer<C> {
         self.board.has_uncommitted().then(|| self.interval.saturating_sub(now - self.last).max(RETRY_SOON))
     }
 
-    fn on_answer(
-        &mut self,
-        code: Code,
-        now: Instant,
-        group: &str,
-        metrics: &Metrics,
-    ) -> Result<(), EngineError> {
+    fn on_answer(&mut self, code: Code, now: Instant, metrics: &Metrics) -> Result<(), Code> {
         if code == Code::OK {
             self.board.answered(Answer::Stored);
             faults::pass(Point::AfterCommit);
@@ -101,16 +94,19 @@ impl<C: Coordinator> Committer<C> {
         }
         self.board.answered(Answer::Failed);
         self.on_failure(code, now, metrics);
-        failures::commit(group, code).map_or(Ok(()), Err)
+        if code.is_commit_refused() { Err(code) } else { Ok(()) }
     }
 
     fn on_failure(&mut self, code: Code, now: Instant, metrics: &Metrics) {
         metrics.commit(CommitResult::Failed);
-        if code.is_fatal() {
-            // The source hears of it too, and says what to do.
+        // Of a fatal error the source hears too, and says what to do.
+        if code.is_fatal() || code.is_commit_refused() {
             self.board.shut_out();
         }
-        self.failed_at = Some(now);
-        tracing::warn!(error = %code, "a commit failed, the next one carries it");
+        if self.failed_at.replace(now).is_none() {
+            tracing::warn!(error = %code, "a commit failed, trying on: the next one carries it");
+        } else {
+            tracing::debug!(error = %code, "a commit failed again");
+        }
     }
 }

@@ -72,24 +72,20 @@ pub(super) fn fatal(config: &Config, ClientError { code, text }: &ClientError) -
     EngineError::new(Stage::Sink, exit, message)
 }
 
-/// The group takes no commit of ours.
-pub(super) fn commit(group: &str, code: Code) -> Option<EngineError> {
-    let (exit, message) = match code.group_refusal()? {
-        GroupRefusal::Group => (
-            ExitCode::Refused,
+/// The group takes no commit of ours: this user may not.
+pub(super) fn commit(config: &Config, code: Code) -> EngineError {
+    let (group, topic) = (&config.group.id, &config.topics.input);
+    let message = match code.group_refusal() {
+        Some(GroupRefusal::Topic) => {
             format!(
-                "not allowed to commit offsets of group \"{group}\": grant READ on the group to this user ({code})"
-            ),
+                "not allowed to commit offsets of the input topic \"{topic}\": grant READ on the topic to this user ({code})"
+            )
+        }
+        _ => format!(
+            "not allowed to commit offsets of group \"{group}\": grant READ on the group to this user ({code})"
         ),
-        GroupRefusal::Topic => (
-            ExitCode::Refused,
-            format!(
-                "not allowed to commit offsets of the input topic: grant READ on the topic to this user ({code})"
-            ),
-        ),
-        GroupRefusal::MissingTopic | GroupRefusal::Strategy | GroupRefusal::Instance => return None,
     };
-    Some(EngineError::new(Stage::Sink, exit, message))
+    EngineError::new(Stage::Sink, ExitCode::Refused, message)
 }
 
 /// A record that was not delivered, as an error of its transaction.
@@ -128,7 +124,7 @@ pub(super) fn transaction(config: &Config, error: &ClientError) -> Option<Engine
     } else {
         match code.delivery() {
             Delivery::NotAllowed => return Some(fatal(config, error)),
-            _ => return commit(&config.group.id, *code),
+            _ => return code.is_commit_refused().then(|| commit(config, *code)),
         }
     };
     Some(EngineError::new(Stage::Sink, exit, message))

@@ -5,6 +5,7 @@ use super::committer::Committer;
 use super::dead_letter::Dresser;
 use super::delivery::{Deliveries, end_to_end, untag};
 use super::ends::{Producing, SinkEnds, SourceLane};
+use super::failures;
 use super::outbox::{DEAD_LETTER, Form, OUTPUT, Outbox, Target};
 use super::repair::Repairs;
 use super::sequencer::Sequencer;
@@ -314,11 +315,11 @@ impl Sink {
             Commits::Alone(_) if self.is_fatal => {}
             Commits::Alone(committers) => {
                 let now = Instant::now();
-                let turn =
-                    |committer: &mut Committer| committer.turn(now, &self.config.group.id, &self.metrics);
-                let failed: Vec<EngineError> =
-                    committers.iter_mut().map(turn).filter_map(Result::err).collect();
-                failed.into_iter().for_each(|error| self.fail(error));
+                let refused: Vec<Code> = committers
+                    .iter_mut()
+                    .filter_map(|committer: &mut Committer| committer.turn(now, &self.metrics).err())
+                    .collect();
+                refused.into_iter().for_each(|code| self.fail(failures::commit(&self.config, code)));
             }
         }
     }
@@ -338,7 +339,7 @@ impl Sink {
             SendError::QueueFull | SendError::TooLarge => Code::UNKNOWN,
         };
         if let Commits::Together(transaction) = &mut self.commits {
-            transaction.fail(Trouble::Client(super::failures::undelivered(code)));
+            transaction.fail(Trouble::Client(failures::undelivered(code)));
             return;
         }
         let topic = self.destination(slot, row);
@@ -361,7 +362,7 @@ impl Sink {
         }
         self.health.producer_failed(&error.text);
         self.outbox.producer.purge();
-        self.fail(super::failures::fatal(&self.config, error));
+        self.fail(failures::fatal(&self.config, error));
     }
 
     /// Delivery is impossible from here on: what is under way may still arrive and be committed, the rest is abandoned.

@@ -319,7 +319,7 @@ impl Member {
 
     /// The committer's turn. A commit that it hands over is looked at before the broker sees it.
     pub(crate) fn commit(&mut self, now: Instant, broker: &Broker) -> Result<(), String> {
-        if self.committer.turn(now, "group", &self.metrics).is_err() {
+        if self.committer.turn(now, &self.metrics).is_err() {
             self.fail();
         }
         let Some(offsets) = self.wire.take() else { return Ok(()) };
