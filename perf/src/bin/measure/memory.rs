@@ -10,6 +10,7 @@ use crate::throughput::filled;
 use perf::child::{Child, SIGCONT, SIGSTOP, SIGTERM};
 use perf::error::Result;
 use perf::events::Shape;
+use perf::figures::Spread;
 use perf::fill::{Fill, fill};
 use perf::picture;
 use perf::topics::wait_until;
@@ -210,20 +211,23 @@ fn look(seen: &mut Vec<Seen>, child: &Child, started: Instant, busy: f64, writte
     Ok(())
 }
 
+/// What is resident swings with what the queues hold just then, by more than a leak would add in minutes: whole minutes are compared.
 fn figures(seen: &[Seen], peak: u64, whole: Duration) -> Outcome {
-    // Of a short run its first quarter.
-    let settled = (whole.as_secs_f64() / 4.0).min(60.0);
-    let first = seen.iter().find(|one| one.busy >= settled).or(seen.last());
-    let last = seen.last();
+    // Of a short run quarters.
+    let minute = (whole.as_secs_f64() / 4.0).min(60.0);
+    let (busy, records) = seen.last().map_or((0.0, 0), |last| (last.busy, last.written));
     let mut outcome = Outcome::of([
         ("peak_rss_bytes", peak as f64),
         ("limit_bytes", PEAK_BYTES_MAX as f64),
-        ("end_rss_bytes", last.map_or(0, |one| one.rss) as f64),
-        ("busy_s", last.map_or(0.0, |one| one.busy)),
-        ("records", last.map_or(0, |one| one.written) as f64),
+        ("busy_s", busy),
+        ("records", records as f64),
     ]);
-    if let Some(first) = first.filter(|one| one.busy > 0.0) {
-        outcome.figures.insert("first_minute_rss_bytes".to_owned(), first.rss as f64);
+    for (name, from) in [("second_minute_rss_bytes", minute), ("last_minute_rss_bytes", busy - minute)] {
+        let looks = seen.iter().filter(|one| one.busy > 0.0 && (from..=from + minute).contains(&one.busy));
+        let looks: Vec<f64> = looks.map(|one| one.rss as f64).collect();
+        if !looks.is_empty() {
+            outcome.figures.insert(name.to_owned(), Spread::of(&looks).middle);
+        }
     }
     outcome
 }
