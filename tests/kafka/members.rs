@@ -1,13 +1,15 @@
 //! Members come and go under load: partitions change hands without a loss, and without a repeat when the leave is clean.
 
 use crate::mill::Mill;
-use crate::scene::{Scene, Topic, WITHIN};
+use crate::scene::{Plain, Scene, Topic, WITHIN};
 use perf::broker::Broker;
 use perf::events::Shape;
+use perf::fill::Fill;
 use perf::topics::wait_until;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const RATE: &str = "3000";
 
@@ -33,6 +35,126 @@ fn members_join_and_leave_under_load() {
     }
     scene.run_to_the_end();
     scene.assert_clean();
+}
+
+/// Partitions that lines about assignments name, from line `from` on.
+fn moved(mill: &Mill, from: usize) -> BTreeSet<i32> {
+    let lines = mill.child().stderr().split_off(from);
+    let about = lines
+        .iter()
+        .filter(|line| line.contains("partitions assigned") || line.contains("partitions revoked"));
+    let named = about.map(|line| line.split_once(" partitions=[").unwrap().1.split_once(']').unwrap().0);
+    named
+        .flat_map(|list| list.split(", ").filter(|one| !one.is_empty()).map(|one| one.parse().unwrap()))
+        .collect()
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+/// A time in which a member came or went, and the partitions that changed hands in it.
+struct Change {
+    from_ms: i64,
+    to_ms: i64,
+    moved: BTreeSet<i32>,
+}
+
+/// Lets a member come or go, and looks for a while at what follows.
+fn change(mills: &mut Vec<Mill>, how: impl FnOnce(&mut Vec<Mill>)) -> Change {
+    // The group hears of it with the next heartbeat, and shares out in two rounds.
+    const LOOK: Duration = Duration::from_secs(3);
+    let from_ms = now_ms();
+    let told: Vec<usize> = mills.iter().map(|mill| mill.child().stderr().len()).collect();
+    how(mills);
+    std::thread::sleep(LOOK);
+    let told = told.into_iter().chain(std::iter::repeat(0));
+    Change {
+        from_ms,
+        to_ms: now_ms(),
+        moved: mills.iter().zip(told).flat_map(|(mill, from)| moved(mill, from)).collect(),
+    }
+}
+
+/// The longest time in which nothing of a partition came out, for each partition that stayed where it was in one of these changes.
+fn pauses(scene: &Scene, changes: &[Change]) -> Vec<i64> {
+    let number = |record: &Plain| record.value.as_deref().and_then(perf::events::number_in);
+    let from: BTreeMap<u32, i32> = scene
+        .read(&scene.input)
+        .iter()
+        .filter_map(|record| Some((number(record)?, record.partition)))
+        .collect();
+    let mut written: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for record in scene.read(&scene.output) {
+        written.entry(from[&number(&record).unwrap()]).or_default().push(record.timestamp_ms);
+    }
+    let mut pauses = Vec::new();
+    for Change { from_ms, to_ms, moved } in changes {
+        for (_, times) in written.iter_mut().filter(|(partition, _)| !moved.contains(*partition)) {
+            times.sort_unstable();
+            let within = times.iter().copied().filter(|time| (from_ms..=to_ms).contains(&time));
+            let times: Vec<i64> = std::iter::once(*from_ms).chain(within).chain([*to_ms]).collect();
+            pauses.push(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap());
+        }
+    }
+    pauses
+}
+
+#[test]
+fn who_keeps_a_partition_in_a_rebalance_goes_on_with_it() {
+    const PER_SECOND: u32 = 600;
+    const CHANGES: u32 = 6;
+    const PAUSE_MAX_MS: i64 = 2_000;
+    let Some(broker) = Broker::shared() else { return };
+    // The brokers say when a record came.
+    let output = Topic(3, &[("message.timestamp.type", "LogAppendTime")]);
+    let scene = Scene::with(broker.bootstrap(), "untouched", Topic(12, &[]), output, Topic(3, &[]));
+    let shape = Shape { refused: 0.0, ..Shape::default() };
+    let mut changes = Vec::new();
+    let mut mills = Vec::new();
+    std::thread::scope(|scope| {
+        // Not a backlog: of that a partition may wait for its turn.
+        scope.spawn(|| {
+            scene.fill_as(|fill| Fill {
+                count: PER_SECOND * 35,
+                rate: Some(PER_SECOND),
+                shape: shape.clone(),
+                ..fill
+            });
+        });
+        mills.push(Mill::start(scene.run()));
+        mills[0].wait_for("partitions assigned");
+        let assigned = Instant::now();
+        scene.wait_for_delivery(0, 0);
+        assert!(assigned.elapsed() < Duration::from_secs(1), "a start took {:?}", assigned.elapsed());
+        change(&mut mills, |mills| mills.push(Mill::start_assigned(scene.run())));
+        for round in 0..CHANGES {
+            changes.push(change(&mut mills, |mills| {
+                if round % 2 == 0 {
+                    mills.push(Mill::start_assigned(scene.run()));
+                } else {
+                    // In turn the one that came last and one that was there before.
+                    mills[if round % 4 == 1 { mills.len() - 1 } else { round as usize / 4 }].stop();
+                }
+            }));
+        }
+    });
+    scene.wait_for_no_lag();
+    for mill in mills.iter().filter(|mill| mill.child().is_running()) {
+        mill.stop();
+    }
+    // The ledger finds everything in its place but for the times, which are the brokers'.
+    let account = scene.account();
+    assert_eq!(
+        (account.lost, account.repeated, account.disordered, account.foreign),
+        (0, 0, 0, 0),
+        "{account}"
+    );
+    let pauses = pauses(&scene, &changes);
+    let (count, longest) = (pauses.len(), pauses.iter().max().unwrap());
+    println!("{count} partitions stayed where they were, and paused for {longest} ms at most");
+    assert!(count >= 4 * CHANGES as usize, "{count} partitions stayed where they were");
+    assert!(*longest <= PAUSE_MAX_MS, "{pauses:?}");
 }
 
 /// How many lines of a process have this in them.
