@@ -81,7 +81,7 @@ const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 /// How long one call may take that is made again and again.
 const CALL_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Until a consumer knows whether its place in the group is another's: a few heartbeats, which are 3 s apart by default.
+/// Until a consumer knows whether its place in the group is another's: some heartbeats, which are a second apart unless told otherwise.
 const PLACE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Between tries that failed at once.
