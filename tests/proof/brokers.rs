@@ -2,6 +2,7 @@
 
 use crate::episode::{Episode, PATIENCE};
 use crate::world::World;
+use perf::cluster::Cluster;
 use perf::topics::wait_until;
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,17 @@ pub(crate) fn run(episode: &mut Episode<'_>) {
         let killed = Instant::now();
         episode.wait_for_flow(|| mill.told());
         let recovery = killed.elapsed();
-        cluster.restart(node).unwrap();
+        restart(cluster, node);
         let in_sync = || Ok(episode.scene.topics.are_in_sync().unwrap_or(false));
         wait_until("a replica lags", PATIENCE, in_sync).unwrap();
         episode.wait_for_flow(|| mill.told());
         episode.close(window, "kill -9 of a broker", Some(recovery));
     }
     mill.stop();
+}
+
+/// A broker that was killed may end while it starts (seen once in 130 times, in its own code): who runs one starts it again.
+fn restart(cluster: &Cluster, node: i32) {
+    let tried = (0..3).map(|_| cluster.restart(node)).find(|tried| tried.is_ok());
+    assert!(tried.is_some(), "broker {node} does not start");
 }
