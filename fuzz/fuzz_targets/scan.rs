@@ -7,17 +7,21 @@ use gristmill::contract::{Additions, Plan};
 use gristmill::rejection::Reason;
 use gristmill::transform::{judge, steps};
 use libfuzzer_sys::fuzz_target;
-use serde::de::IgnoredAny;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::LazyLock;
 use std::time::UNIX_EPOCH;
 
 /// As deep as serde_json goes.
 const DEPTH_MAX: usize = 127;
 
+/// The fuzzer finds it after a while, and gives it to events.
+const ADDED: &str = "no such name";
+
 /// Without fields, so that only JSON itself is judged.
 static PLAN: LazyLock<(Plan, Additions)> = LazyLock::new(|| {
-    let text = format!("name = \"t\"\nmax_depth = {DEPTH_MAX}\n[add]\n\"no such name\" = 1");
+    let text = format!("name = \"t\"\nmax_depth = {DEPTH_MAX}\n[add]\n\"{ADDED}\" = 1");
     let plan = Plan::parse(&text, "t").expect("a contract");
     let additions = plan.additions(UNIX_EPOCH);
     (plan, additions)
@@ -34,7 +38,7 @@ fuzz_target!(|event: &[u8]| {
     if found.is_none() {
         let text = std::str::from_utf8(&out).expect("an output is UTF-8");
         let object: HashMap<String, IgnoredAny> = serde_json::from_str(text).expect("an output is JSON");
-        assert!(object.contains_key("no such name"));
+        assert!(object.contains_key(ADDED));
     }
 });
 
@@ -51,7 +55,37 @@ fn expected(event: &[u8], depth: usize) -> Option<Reason> {
         return Some(Reason::NotAnObject);
     }
     // Names are read here, and lone surrogates in them refused.
-    serde_json::from_str::<HashMap<String, IgnoredAny>>(text).err().map(|_| Reason::NotJson)
+    match serde_json::from_str::<Added>(text) {
+        Err(_) => Some(Reason::NotJson),
+        Ok(Added(times)) => (times > 1).then_some(Reason::FieldDuplicate),
+    }
+}
+
+/// How often an event has the member that the contract adds.
+struct Added(usize);
+
+impl<'de> Deserialize<'de> for Added {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(AddedVisitor)
+    }
+}
+
+struct AddedVisitor;
+
+impl<'de> Visitor<'de> for AddedVisitor {
+    type Value = Added;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Added, A::Error> {
+        let mut times = 0;
+        while let Some((name, IgnoredAny)) = object.next_entry::<String, _>()? {
+            times += usize::from(name == ADDED);
+        }
+        Ok(Added(times))
+    }
 }
 
 /// How deep brackets nest outside of strings.
