@@ -38,6 +38,7 @@ mod results;
 #[path = "../kafka/scene.rs"]
 mod scene;
 mod stops;
+mod supervised;
 mod table;
 mod watch;
 mod world;

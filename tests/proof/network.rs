@@ -4,8 +4,8 @@ use crate::episode::{Episode, PATIENCE};
 use crate::kind::Delivery;
 use crate::mill::Mill;
 use crate::proxy::{Proxy, Trap};
+use crate::supervised::Supervised;
 use crate::world::World;
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// Disturbances of an episode.
@@ -32,44 +32,20 @@ const EXACTLY_ONCE: [(&str, i16); 6] = [
 pub(crate) fn run(episode: &mut Episode<'_>) {
     let World::Proxied(_, proxy) = episode.world else { panic!("the network is disturbed at the proxy") };
     episode.keep_lag(20 * RATE);
-    let mut mill = Supervised::start(episode);
+    let mut mill = Supervised::start(episode, RATE);
     mill.wait_for_flow(episode);
     for _ in 0..DISTURBANCES {
         episode.keep_lag(20 * RATE);
         let window = episode.open();
         // Not a wait for anything: the moment of the fault is what is random.
         std::thread::sleep(Duration::from_millis(episode.random.below(500)));
-        let fault = disturb(episode, proxy, &mill.0);
+        let fault = disturb(episode, proxy, mill.mill());
         proxy.mend();
         let mended = Instant::now();
-        let is_new = mill.wait_for_flow(episode);
-        let fault = if is_new { format!("{fault}: ended with 74 and started again") } else { fault };
-        episode.close(window, fault, Some(mended.elapsed()));
+        let fate = mill.wait_for_flow(episode);
+        episode.close(window, fault + fate, Some(mended.elapsed()));
     }
-    mill.0.stop();
-}
-
-/// An engine that is started again when it ends with 74, as any supervisor does: a client that failed for good.
-struct Supervised(Mill);
-
-impl Supervised {
-    fn start(episode: &Episode<'_>) -> Self {
-        Self(episode.start_assigned("mill", RATE))
-    }
-
-    /// Whether it had to be started again.
-    fn wait_for_flow(&mut self, episode: &Episode<'_>) -> bool {
-        let (mill, mut is_new) = (RefCell::new(&mut self.0), false);
-        let look = || {
-            let mut mill = mill.borrow_mut();
-            if !mill.child().is_running() {
-                mill.exit_with(74);
-                (**mill, is_new) = (episode.start_assigned("mill", RATE), true);
-            }
-        };
-        episode.wait_for_flow_with(look, || mill.borrow().told());
-        is_new
-    }
+    mill.mill().stop();
 }
 
 fn disturb(episode: &mut Episode<'_>, proxy: &Proxy, mill: &Mill) -> String {
