@@ -317,7 +317,7 @@ impl Sink {
                 let now = Instant::now();
                 let refused: Vec<Code> = committers
                     .iter_mut()
-                    .filter_map(|committer: &mut Committer| committer.turn(now, &self.metrics).err())
+                    .filter_map(|committer| committer.turn(now, &self.metrics).err())
                     .collect();
                 refused.into_iter().for_each(|code| self.fail(failures::commit(&self.config, code)));
             }

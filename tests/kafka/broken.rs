@@ -10,7 +10,7 @@ use perf::events::Shape;
 use perf::ledger::Account;
 use perf::random::Random;
 use perf::topics::wait_until;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// A broken engine is caught in so many, or the checker is worth nothing.
 const KILLS_MAX: u32 = 20;
@@ -106,7 +106,7 @@ fn a_refused_dead_letter_that_counts_as_delivered_is_caught() {
     let recent = [("message.timestamp.before.max.ms", "3600000")];
     let topics = (Topic(1, &[]), Topic(1, &[]), Topic(1, &recent));
     let scene = Scene::with(broker.bootstrap(), "ignored", topics.0, topics.1, topics.2);
-    let present = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let present = crate::now_ms();
     let old = Plain { timestamp_ms: present - 24 * 3_600_000, ..Plain::of("not JSON") };
     scene.put(&scene.input, &[crate::event(1), old, crate::event(2)]);
     let account = account_of(&scene, "ignore-dead-letter-error", |spawn| spawn);

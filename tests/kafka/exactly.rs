@@ -9,7 +9,7 @@ use perf::events::Shape;
 use perf::fill::Fill;
 use perf::random::Random;
 use perf::topics::wait_until;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// With a name that is stable over restarts.
 fn exactly(spawn: Spawn, instance: &str) -> Spawn {
@@ -202,7 +202,7 @@ fn a_record_too_old_for_both_topics_is_a_dead_letter_of_today() {
     let recent = [("message.timestamp.before.max.ms", "3600000")];
     let target = || Topic(1, &recent);
     let scene = Scene::with(broker.bootstrap(), "exactly-old", Topic(1, &[]), target(), target());
-    let present = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let present = crate::now_ms();
     let mut records: Vec<Plain> = (0..40).map(crate::event).collect();
     let old = present - 24 * 3_600_000;
     records.insert(10, Plain { timestamp_ms: old, ..Plain::of("not JSON") });

@@ -30,6 +30,12 @@ mod turns;
 
 use perf::events::Shape;
 use scene::Plain;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds since 1970, as in a record's timestamp.
+fn now_ms() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
 
 /// A good event, keyless, in partition 0.
 fn event(number: u32) -> Plain {

@@ -9,7 +9,7 @@ use perf::topics::wait_until;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 const RATE: &str = "3000";
 
@@ -49,10 +49,6 @@ fn moved(mill: &Mill, from: usize) -> BTreeSet<i32> {
         .collect()
 }
 
-fn now_ms() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
-}
-
 /// A time in which a member came or went, and the partitions that changed hands in it.
 struct Change {
     from_ms: i64,
@@ -64,14 +60,14 @@ struct Change {
 fn change(mills: &mut Vec<Mill>, how: impl FnOnce(&mut Vec<Mill>)) -> Change {
     // The group hears of it with the next heartbeat, and shares out in two rounds.
     const LOOK: Duration = Duration::from_secs(3);
-    let from_ms = now_ms();
+    let from_ms = crate::now_ms();
     let told: Vec<usize> = mills.iter().map(|mill| mill.child().stderr().len()).collect();
     how(mills);
     std::thread::sleep(LOOK);
     let told = told.into_iter().chain(std::iter::repeat(0));
     Change {
         from_ms,
-        to_ms: now_ms(),
+        to_ms: crate::now_ms(),
         moved: mills.iter().zip(told).flat_map(|(mill, from)| moved(mill, from)).collect(),
     }
 }

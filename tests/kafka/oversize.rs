@@ -6,7 +6,6 @@ use crate::scene::{Plain, Scene, Topic};
 use perf::broker::Broker;
 use perf::events::Shape;
 use sha2::{Digest, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const SMALL: Shape = Shape {
     seed: 7,
@@ -119,7 +118,7 @@ fn a_record_too_old_for_both_topics_is_a_dead_letter_of_today() {
     let recent = [("message.timestamp.before.max.ms", "3600000")];
     let target = || Topic(1, &recent);
     let scene = Scene::with(broker.bootstrap(), "old", Topic(1, &[]), target(), target());
-    let present = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let present = crate::now_ms();
     let (old, older) = (present - 24 * 3_600_000, present - 48 * 3_600_000);
     // Outputs and a dead letter, which are refused for their age alone or together, among others that are not.
     let invalid = Plain::of("not JSON");
