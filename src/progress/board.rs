@@ -10,7 +10,7 @@ use super::{Committable, Epoch};
 use crate::faults::{self, Fault};
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Shared by a source thread (assign, release, wait) and the sink (record, commit, answer).
 #[derive(Debug, Default)]
@@ -64,6 +64,9 @@ pub enum Answer {
     /// They are not; what was committable still is.
     Failed,
 }
+
+/// How often a wait says that it is one.
+const ALIVE_PERIOD: Duration = Duration::from_secs(1);
 
 impl Board {
     /// A partition was given to this source, which reads it from `start` on: draws a new epoch. `committed` is the group's
@@ -190,8 +193,8 @@ impl Board {
     }
 
     /// Waits until everything settled of `partitions` is committed and no commit is in flight; `false` at the deadline. The
-    /// caller wakes the committer.
-    pub fn wait_committed(&self, partitions: &[i32], deadline: Instant) -> bool {
+    /// caller wakes the committer, and is `alive` each second.
+    pub fn wait_committed(&self, partitions: &[i32], deadline: Instant, alive: impl Fn()) -> bool {
         let mut state = self.lock();
         state.flush = true;
         let done = loop {
@@ -205,7 +208,8 @@ impl Board {
             if now >= deadline {
                 break false;
             }
-            state = match self.changed.wait_timeout(state, deadline - now) {
+            alive();
+            state = match self.changed.wait_timeout(state, (deadline - now).min(ALIVE_PERIOD)) {
                 Ok((state, _)) => state,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -292,7 +296,7 @@ mod tests {
         board.assign(0, None, 7);
         board.assign(1, Some(5), 5);
         assert!(board.has_new_start() && board.has_uncommitted());
-        assert!(!board.wait_committed(&[0], Instant::now()), "an end waits for it too");
+        assert!(!board.wait_committed(&[0], Instant::now(), || ()), "an end waits for it too");
         assert_eq!(commit(&board), Some(vec![(0, 7)]));
         board.answered(Answer::Failed);
         assert_eq!(commit(&board), Some(vec![(0, 7)]));
@@ -365,7 +369,7 @@ mod tests {
         board.record(&[reached(0, epoch, 10)]);
         board.shut_out();
         assert_eq!(commit(&board), None);
-        assert!(!board.wait_committed(&[0], Instant::now() + Duration::from_secs(600)));
+        assert!(!board.wait_committed(&[0], Instant::now() + Duration::from_secs(600), || ()));
     }
 
     #[test]
@@ -374,12 +378,13 @@ mod tests {
         let epoch = board.assign(0, None, 0);
         assert!(commit(&board).is_some(), "its start");
         board.answered(Answer::Stored);
-        assert!(board.wait_committed(&[0], Instant::now()), "nothing settled, nothing to wait for");
+        assert!(board.wait_committed(&[0], Instant::now(), || ()), "nothing settled, nothing to wait for");
         board.record(&[reached(0, epoch, 10)]);
-        assert!(!board.wait_committed(&[0], Instant::now()));
+        assert!(!board.wait_committed(&[0], Instant::now(), || ()));
         assert!(commit(&board).is_some());
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| board.wait_committed(&[0], Instant::now() + Duration::from_secs(60)));
+            let waiter =
+                scope.spawn(|| board.wait_committed(&[0], Instant::now() + Duration::from_secs(60), || ()));
             board.answered(Answer::Stored);
             assert!(waiter.join().expect("the waiter ends"));
         });

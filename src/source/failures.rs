@@ -75,7 +75,9 @@ impl Source {
             ),
             None => (
                 ExitCode::Delivery,
-                format!("reading topic \"{topic}\" as group \"{group}\" failed for good: {code}: {reason}"),
+                format!(
+                    "reading topic \"{topic}\" as group \"{group}\" failed for good: {code}: {reason}; a restart goes on at the group's offsets"
+                ),
             ),
         };
         EngineError::new(Stage::Source, exit, message)

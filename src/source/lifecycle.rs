@@ -263,7 +263,9 @@ impl Source {
         let home = self.wait_home(deadline);
         self.ends.board.request_flush();
         self.wake_sink();
-        self.ends.board.wait_committed(partitions, deadline) && home
+        // A broker that does not answer is no reason to be taken for dead.
+        let alive = || self.health.tick(self.health.source_loop(self.number));
+        self.ends.board.wait_committed(partitions, deadline, alive) && home
     }
 
     /// There is something to commit.

@@ -33,6 +33,23 @@ pub(super) struct Tally {
     pub(super) refused: usize,
 }
 
+impl Position {
+    /// Moves over a record, if it is ours to read: not below the position, nor at or behind the end.
+    fn pass(&mut self, offset: i64) -> bool {
+        if let Some(end) = self.end.filter(|end| offset >= *end) {
+            // What lies before the end and has not come by now is no record, but a marker, say. The client may never find itself at an
+            // end where transactions go on.
+            self.next = self.next.max(end);
+            return false;
+        }
+        let is_ours = offset >= self.next;
+        if is_ours {
+            self.next = offset + 1;
+        }
+        is_ours
+    }
+}
+
 impl Positions {
     pub(super) fn insert(&mut self, partition: i32, position: Position) {
         self.partitions.insert(partition, position);
@@ -98,11 +115,11 @@ impl Positions {
                 run = Some((record.partition, at, *position));
             }
             let Some((_, at, position)) = &mut run else { return false };
-            if record.offset < position.next || position.end.is_some_and(|end| record.offset >= end) {
+            let is_ours = position.pass(record.offset);
+            tally.spans[*at].next = position.next;
+            if !is_ours {
                 return false;
             }
-            position.next = record.offset + 1;
-            tally.spans[*at].next = position.next;
             tally.payload_bytes += record.payload_bytes;
             tally.held_bytes += record.payload_bytes + record.header_bytes + record_overhead;
             true
@@ -159,4 +176,31 @@ fn span_of(spans: &mut Spans, partition: i32, position: &Position) -> usize {
         timestamp_ms: -1,
     });
     spans.len() - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn position(next: i64, end: Option<i64>) -> Position {
+        Position { epoch: Epoch(1), next, end }
+    }
+
+    #[test]
+    fn records_come_once_and_in_order() {
+        let mut position = position(5, None);
+        assert!(!position.pass(4) && position.pass(5) && !position.pass(5) && position.pass(9));
+        assert_eq!(position.next, 10);
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_proves_that_it_is_reached() {
+        let mut position = position(5, Some(8));
+        assert!(position.pass(5));
+        // 6 and 7 are markers.
+        assert!(!position.pass(9));
+        assert_eq!(position.next, 8);
+        assert!(!position.pass(7) && !position.pass(10));
+        assert_eq!(position.next, 8);
+    }
 }

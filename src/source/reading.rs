@@ -23,7 +23,7 @@ impl Source {
                 }
             }
         }
-        let Reading { notices, ran_dry } =
+        let Reading { mut notices, ran_dry } =
             self.consumer.read(&mut batch.records, room, self.config.pipeline.batch_linger);
         if let Some(limit) = &self.rate_limit {
             limit.give_back(room.records - batch.records.len());
@@ -31,13 +31,15 @@ impl Source {
         if ran_dry {
             self.watchdog.ran_dry();
         }
-        // No span is sealed across an error: what came after it is given back and read again.
-        let failure = notices.iter().find_map(|(row, notice)| Some((*row, self.failure(notice)?)));
+        let failure = cut_at_failure(&mut notices, |notice| self.failure(notice));
         if let Some((row, _)) = &failure {
             batch.records.truncate(*row);
         }
         let is_idle = batch.records.is_empty() && notices.is_empty();
-        self.seal(batch, &notices);
+        if !self.seal(batch, &notices) {
+            // The ends that were met will be met again, after the records before them.
+            notices.retain(|(_, notice)| !matches!(notice, Notice::EndOfPartition { .. }));
+        }
         for (_, notice) in &notices {
             self.on_notice(notice)?;
         }
@@ -51,7 +53,8 @@ impl Source {
         Ok(())
     }
 
-    fn seal(&mut self, mut batch: Box<Batch>, notices: &[(usize, Notice)]) {
+    /// Sends a batch on its way; `false`: what was read was given back instead, to be read again.
+    fn seal(&mut self, mut batch: Box<Batch>, notices: &[(usize, Notice)]) -> bool {
         let mut tally = self.positions.advance(&mut batch.records, RECORD_OVERHEAD_BYTES);
         for (_, notice) in notices {
             self.positions.reach(notice, &mut tally.spans);
@@ -59,10 +62,11 @@ impl Source {
         if tally.spans.is_empty() {
             assert!(batch.records.is_empty(), "every record lies in a span");
             self.at_home.push(batch);
-            return;
+            return true;
         }
         if !self.write_down(&mut batch, &tally.spans) {
-            return self.give_back(batch, &tally.spans);
+            self.give_back(batch, &tally.spans);
+            return false;
         }
         faults::pass(Point::AfterRead);
         let records = batch.records.len();
@@ -89,6 +93,7 @@ impl Source {
                 "the transform stage has gone away",
             ));
         }
+        true
     }
 
     /// As if the batch had not been read.
@@ -109,5 +114,39 @@ impl Source {
             bytes: share.min(limits.batch_bytes_max),
             record_bytes: self.record_bytes,
         }
+    }
+}
+
+/// The first notice that ends the source, and the row before which it came. No span is sealed across it, so what came after it does not
+/// count: neither the records nor the ends of partitions, for what lies between was not read.
+fn cut_at_failure<E>(
+    notices: &mut Vec<(usize, Notice)>,
+    failure: impl Fn(&Notice) -> Option<E>,
+) -> Option<(usize, E)> {
+    let mut found = notices.iter().enumerate();
+    let (at, row, error) = found.find_map(|(at, (row, notice))| Some((at, *row, failure(notice)?)))?;
+    notices.truncate(at);
+    Some((row, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Code;
+
+    #[test]
+    fn an_end_of_partition_behind_a_failure_does_not_count() {
+        let end = |partition, offset| Notice::EndOfPartition { partition, offset };
+        let error = |partition| Notice::Error { code: Code::OK, partition, offset: 7, text: String::new() };
+        let mut notices =
+            vec![(0, end(2, 9)), (5, error(0)), (8, error(1)), (9, end(0, 20)), (9, end(1, 30))];
+        let failure = |notice: &Notice| match notice {
+            Notice::Error { partition, .. } => (*partition == 1).then_some("damaged"),
+            Notice::EndOfPartition { .. } => None,
+        };
+        assert_eq!(cut_at_failure(&mut notices, failure), Some((8, "damaged")));
+        assert_eq!(notices, [(0, end(2, 9)), (5, error(0))], "what came before it stays");
+        assert_eq!(cut_at_failure(&mut notices, failure), None);
+        assert_eq!(notices.len(), 2);
     }
 }

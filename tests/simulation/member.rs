@@ -363,7 +363,7 @@ impl Member {
         }
         let partitions: Vec<i32> = partitions.iter().map(|partition| *partition as i32).collect();
         // The board's own deadline is the present: it does not wait, a later step asks again.
-        let is_committed = self.board.wait_committed(&partitions, Instant::now());
+        let is_committed = self.board.wait_committed(&partitions, Instant::now(), || ());
         if !is_committed && !is_late {
             self.board.request_flush();
         }

@@ -133,7 +133,7 @@ mod tests {
         board.record(&[reached(0, old, 10)]);
         assert!(board.commit_together(&[reached(0, old, 10)]).is_some());
         board.roll_back();
-        assert!(board.wait_committed(&[0], Instant::now()), "there is nothing left to wait for");
+        assert!(board.wait_committed(&[0], Instant::now(), || ()), "there is nothing left to wait for");
         assert_eq!(board.current(&[span(0, old)]), 0);
         assert!(board.is_rolled_back() && !board.take_restart(), "the offsets are not settled yet");
         board.restart();
