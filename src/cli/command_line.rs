@@ -35,7 +35,7 @@ pub fn command() -> Command {
         .arg_required_else_help(true)
         .max_term_width(HELP_COLUMNS)
         .disable_help_subcommand(true)
-        .after_help("Every setting is a flag or an environment variable; `gristmill run --help` lists them all.\n\
+        .after_help("Every setting is an environment variable and, but for secrets, a flag; `gristmill run --help` lists all that the engine reads.\n\
                      Exit codes: 0 done, 1 not ready (healthcheck), 64 usage, 65 dead letters (try), 69 no broker, 70 a bug, \
                      74 delivery impossible, 75 drain cut short, 76 too many dead letters, 77 refused, 78 configuration, 130 or 143 ended by a signal \
                      without a drain.")

@@ -115,7 +115,7 @@ metrics! {
     DELIVERY_RETRIES: Counter "gristmill_delivery_retries_total" []
         "Records sent again because a broker refused them or their batch";
     TRUNCATED: Counter "gristmill_dead_letters_truncated_total" []
-        "Dead letters too large for their topic, sent without their value";
+        "Dead letters that their topic did not take as they were (too large, or refused by the broker), sent without their value";
     EXPIRED: Counter "gristmill_records_expired_total" []
         "Records that were gone from the input topic before they could be read";
     DLQ_LIMIT_TRIPPED: Gauge "gristmill_dlq_limit_tripped" []

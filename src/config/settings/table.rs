@@ -80,7 +80,7 @@ pub static SETTINGS: &[Setting] = &[
         "socket-timeout",
         "MS",
         "60000",
-        "A request without an answer for so long has failed",
+        "A request without an answer for so long has failed (30000 at most for the producer of exactly-once)",
     ),
     plain(
         Security,
