@@ -11,7 +11,7 @@ pub use summary::summary;
 use crate::error::{Error, Result};
 use crate::noise::Heard;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// All parts that were measured, in the order in which they are told.
@@ -82,6 +82,11 @@ impl Raw {
         let what = path.display().to_string();
         let text = std::fs::read_to_string(&path).map_err(Error::while_doing(&what))?;
         serde_json::from_str(&text).map_err(Error::while_doing(&what))
+    }
+
+    /// The files that its runs wrote into the folder.
+    pub fn files(&self) -> BTreeSet<String> {
+        self.parts.iter().flat_map(|part| &part.runs).flat_map(|run| &run.files).cloned().collect()
     }
 
     /// Puts a part in the place of an older one of its name; the others stay. `order`: all names, in the order to be told.

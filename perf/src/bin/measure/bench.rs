@@ -174,8 +174,13 @@ impl Bench {
         self.progress.over(part.name());
         self.part.complete = measured.is_ok();
         if !self.part.runs.is_empty() {
+            let before = self.raw.files();
             self.raw.replace(std::mem::take(&mut self.part), &Part::order());
             self.raw.write(&self.folder, &self.machine)?;
+            // Of runs that are replaced.
+            for file in before.difference(&self.raw.files()) {
+                std::fs::remove_file(self.path(file)).ok();
+            }
         }
         measured.map_err(|error| Error(format!("{}: {error}", part.name())))
     }
