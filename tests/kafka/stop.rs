@@ -60,7 +60,7 @@ fn a_drain_that_cannot_end_ends_at_its_deadline_or_at_the_second_signal() {
     broker.pause().unwrap();
     assert!(mill.child().signal(SIGTERM));
     // As from a wrapper that signals the process and then its group: the same request, however long the drain.
-    std::thread::sleep(Duration::from_millis(50));
+    mill.wait_for("draining");
     assert!(mill.child().signal(SIGTERM));
     let exit = mill.child().wait(WITHIN);
     broker.resume().unwrap();
