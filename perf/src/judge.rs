@@ -53,7 +53,7 @@ pub fn blank(value: &[u8], out: &mut Vec<u8>) -> bool {
 type Refusal = (&'static str, &'static str);
 type Edits = Vec<(Range<usize>, String)>;
 
-const NAMES: [&str; 7] = ["user_id", "app_version", "device_type", "ip", "locale", "timestamp", PROCESSED_AT];
+const FIELDS: [&str; 6] = ["user_id", "app_version", "device_type", "ip", "locale", "timestamp"];
 const PROCESSED_AT: &str = "processed_at";
 
 fn read(value: &[u8]) -> Result<(&str, Vec<Member<'_>>), Refusal> {
@@ -68,9 +68,10 @@ fn read(value: &[u8]) -> Result<(&str, Vec<Member<'_>>), Refusal> {
         return Err((if json::is_json(text) { "not_an_object" } else { "not_json" }, ""));
     }
     let members = json::members(text).ok_or(("not_json", ""))?;
-    // A lone surrogate in a field of the contract is not JSON either, wherever the field comes in the order of judging.
+    // A lone surrogate in a field of the contract is not JSON either, wherever the field comes in the order of judging. (In an added
+    // member it is: what stands there is replaced, unread.)
     let strings =
-        members.iter().filter(|member| NAMES.contains(&&*member.name) && member.raw.starts_with('"'));
+        members.iter().filter(|member| FIELDS.contains(&&*member.name) && member.raw.starts_with('"'));
     if strings.into_iter().any(|member| unescaped(member.raw).is_none()) {
         return Err(("not_json", ""));
     }
@@ -79,7 +80,7 @@ fn read(value: &[u8]) -> Result<(&str, Vec<Member<'_>>), Refusal> {
 
 fn judge_members<'a>(text: &'a str, members: &[Member<'_>]) -> Result<(&'a str, Edits), Refusal> {
     for (at, member) in members.iter().enumerate() {
-        if let Some(name) = NAMES.iter().find(|name| **name == member.name)
+        if let Some(name) = FIELDS.iter().chain([&PROCESSED_AT]).find(|name| **name == member.name)
             && members[..at].iter().any(|earlier| earlier.name == member.name)
         {
             return Err(("field_duplicate", name));
@@ -280,6 +281,7 @@ mod tests {
         assert_eq!(judge(b"\xFF", &mut Vec::new()), refused("invalid_utf8", ""));
         assert_eq!(with("RU\"", "RU\",\"locale\":1"), refused("field_duplicate", "locale"));
         assert_eq!(with("RU", r"\ud800"), refused("not_json", ""));
+        assert_eq!(with(r#""locale""#, r#""processed_at":"\ud800","locale""#), Verdict::Output);
         assert_eq!(with("\"RU\"", "7"), refused("field_type", "locale"));
         assert_eq!(with("\"u\"", "\" \""), refused("field_empty", "user_id"));
         for (version, reason) in [("1.9", "field_below_minimum"), ("2.0.0-rc.1", "field_below_minimum")] {

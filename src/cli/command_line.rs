@@ -111,10 +111,13 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
         .long(flag)
         .value_name(setting.hint)
         .help(format!("{} [{}]{default}", setting.help, setting.variable))
-        .help_heading(setting.heading.as_str())
-        .allow_hyphen_values(true);
-    // `--allow-insecure` alone means yes.
-    Some(if setting.hint == "BOOL" { arg.num_args(0..=1).default_missing_value("true") } else { arg })
+        .help_heading(setting.heading.as_str());
+    Some(if setting.hint == "BOOL" {
+        // `--allow-insecure` alone means yes, whatever flag comes next.
+        arg.num_args(0..=1).default_missing_value("true")
+    } else {
+        arg.allow_hyphen_values(true)
+    })
 }
 
 /// `--format`, for commands whose results programs read too.

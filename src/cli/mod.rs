@@ -22,13 +22,18 @@ use self::signals::SignalWatch;
 use crate::error::ExitCode;
 use clap::ArgMatches;
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 
 pub use command_line::command;
 pub use demo::DemoOptions;
 pub use generate::events;
 
-/// Does what the command line says, and answers with the exit code.
+/// Does what the command line says, and answers with the exit code. A panic has said its piece by then.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    std::panic::catch_unwind(AssertUnwindSafe(|| obey(arguments))).unwrap_or(ExitCode::Bug)
+}
+
+fn obey(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(answer) => return command_line::answer(&answer),

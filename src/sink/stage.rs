@@ -38,7 +38,7 @@ pub struct Sink {
     pub(super) repairs: Repairs,
     pub(super) shutdown: Arc<Shutdown>,
     pub(super) metrics: Arc<Metrics>,
-    health: Arc<Health>,
+    pub(super) health: Arc<Health>,
     heartbeat: LoopId,
     reports: Vec<Report>,
     decided: Vec<usize>,
@@ -93,6 +93,8 @@ impl Sink {
         let (commits, transactor) = match &config.delivery {
             Delivery::AtLeastOnce => (Commits::Alone(committers), None),
             Delivery::ExactlyOnce { interval, .. } => {
+                own.iter().for_each(|lane| lane.board.hold());
+                health.no_transaction(Instant::now());
                 let clients = (producer.transactions(), renewal);
                 let (transaction, transactor) =
                     Transaction::new(*interval, own.len(), clients, ends.wake.clone(), shutdown.clone());

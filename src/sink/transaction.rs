@@ -247,6 +247,7 @@ impl Sink {
         match answer {
             Answer::Open => {
                 self.transaction().phase = Phase::Open;
+                self.health.transaction_open();
                 self.lanes.iter().for_each(|lane| lane.board.restart());
             }
             Answer::Committed => self.on_committed(),
@@ -312,6 +313,7 @@ impl Sink {
             self.transaction().order(Order::Abort, Phase::Ending);
             return;
         }
+        self.health.no_transaction(Instant::now());
         let failures = self.transaction().failures;
         let pause = if failures == 0 { Duration::ZERO } else { Duration::from_millis(50 << failures.min(8)) };
         self.renew(pause.min(PAUSE_MAX));

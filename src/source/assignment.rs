@@ -27,7 +27,7 @@ impl Source {
         }
         self.take_up(&starts);
         self.keep_places(partitions);
-        self.announce();
+        self.announce(true);
         tracing::info!(source = self.number, partitions = ?partitions, owned = self.positions.partitions().len(), "partitions assigned");
         Ok(())
     }
@@ -44,7 +44,11 @@ impl Source {
         for stored in stored {
             let start = match stored.offset {
                 Some(offset) => Some(offset),
-                None => self.start_without_commit(stored.partition)?,
+                None => match self.begun.get(&stored.partition) {
+                    // Decided before, and read from there, but rolled back: `latest` is further on now.
+                    Some(&start) => Some(start),
+                    None => self.start_without_commit(stored.partition)?,
+                },
             };
             let Some(start) = start else { return Ok(None) };
             starts.push((stored, start));
@@ -88,8 +92,10 @@ impl Source {
             let epoch = self.ends.board.assign(partition, offset, start);
             let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
             self.positions.insert(partition, Position { epoch, next: start, end });
-            self.metrics.settled_position(partition, start, -1);
+            self.begun.insert(partition, start);
         }
+        self.metrics.assigned(self.number, &self.positions.partitions());
+        starts.iter().for_each(|(stored, start)| self.metrics.settled_position(stored.partition, *start, -1));
         self.wake_sink();
     }
 
@@ -107,21 +113,22 @@ impl Source {
         for &partition in partitions {
             self.ends.board.release(partition);
             self.positions.remove(partition);
+            self.begun.remove(&partition);
             self.crash_loop.give_up(partition);
             self.turns.give_up(partition);
         }
-        self.paused.retain(|one| !partitions.contains(one));
+        self.end_pauses(partitions);
         if let Err(error) = self.consumer.unassign(partitions) {
             tracing::warn!(%error, "partitions could not be given back");
         }
         self.keep_places(&[]);
-        self.announce();
+        self.announce(!lost);
         tracing::info!(source = self.number, partitions = ?partitions, lost, drained, owned = self.positions.partitions().len(), "partitions revoked");
     }
 
-    fn announce(&mut self) {
+    fn announce(&mut self, is_member: bool) {
         self.join_overdue_at = None;
-        self.health.group_joined(self.number, true);
+        self.health.group_joined(self.number, is_member);
         self.metrics.assigned(self.number, &self.positions.partitions());
     }
 
@@ -158,7 +165,9 @@ impl Source {
         question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
     ) -> Result<Option<T>, EngineError> {
         loop {
-            let error = match question(&self.consumer) {
+            let answer = question(&self.consumer);
+            self.health.tick(self.health.source_loop(self.number));
+            let error = match answer {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(error) => error,
             };
@@ -168,7 +177,6 @@ impl Source {
             if self.shutdown.is_requested() {
                 return Ok(None);
             }
-            self.health.tick(self.health.source_loop(self.number));
             self.watch()?;
             tracing::warn!(%error, group = self.config.group.id, "the cluster does not answer, asking again");
         }
@@ -228,6 +236,8 @@ impl Source {
         self.go_on_at(&[(partition, to)]);
         let epoch = self.ends.board.assign(partition, None, to);
         self.positions.insert(partition, Position { epoch, next: to, end });
+        self.begun.insert(partition, to);
+        self.metrics.settled_position(partition, to, -1);
         self.wake_sink();
         Ok(())
     }

@@ -109,6 +109,15 @@ impl Source {
         self.paused = wanted;
     }
 
+    /// Partitions are given up: the client would keep a pause for the day when they are ours again.
+    pub(super) fn end_pauses(&mut self, partitions: &[i32]) {
+        let (over, left) = self.paused.iter().partition(|one| partitions.contains(one));
+        self.paused = left;
+        if let Err(error) = self.consumer.resume(&over) {
+            tracing::warn!(%error, partitions = ?over, "partitions that are given up stay paused");
+        }
+    }
+
     /// Writes down what is about to be worked on. `false`: it could not be, and has to be read again.
     pub(super) fn write_down(&mut self, batch: &mut Batch, spans: &[Span]) -> bool {
         if batch.records.is_empty() {

@@ -73,7 +73,11 @@ impl Source {
 
     /// Whether everything that was read is committed.
     fn is_committed(&self) -> bool {
-        self.at_home.len() == self.config.limits.batches_per_source && !self.ends.board.has_uncommitted()
+        let board = &self.ends.board;
+        // In this order: a roll-back in between has nothing left to commit either.
+        self.at_home.len() == self.config.limits.batches_per_source
+            && !board.has_uncommitted()
+            && !board.is_rolled_back()
     }
 
     /// The group's offsets tell how far the others are.

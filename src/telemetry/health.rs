@@ -24,6 +24,8 @@ pub struct Health {
     dlq_limit_tripped: OnceLock<String>,
     shutting_down: AtomicBool,
     delivered_ms: AtomicU64,
+    /// Since when there was none of the transactions that all that is read must be in; [`NEVER`].
+    without_transaction_ms: AtomicU64,
     stall_after: Duration,
 }
 
@@ -46,6 +48,8 @@ struct Heartbeat {
 
 const ENDED: u64 = u64::MAX;
 
+const NEVER: u64 = u64::MAX;
+
 impl Health {
     /// For `source_threads` sources, whose loops are `source-0` and so on, and further `loops` by name. The loops have
     /// [`SILENCE_MAX`] from now for their first tick.
@@ -60,6 +64,7 @@ impl Health {
             dlq_limit_tripped: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
             delivered_ms: AtomicU64::new(0),
+            without_transaction_ms: AtomicU64::new(NEVER),
             stall_after,
         })
     }
@@ -100,6 +105,16 @@ impl Health {
     /// Delivery reports came.
     pub fn delivered(&self, now: Instant) {
         self.delivered_ms.store(self.ms(now), Ordering::Relaxed);
+    }
+
+    /// The first transaction is not open yet, or one was rolled back and the next is not.
+    pub fn no_transaction(&self, now: Instant) {
+        self.without_transaction_ms.fetch_min(self.ms(now), Ordering::Relaxed);
+    }
+
+    /// A transaction is open.
+    pub fn transaction_open(&self) {
+        self.without_transaction_ms.store(NEVER, Ordering::Relaxed);
     }
 
     /// The producer failed for good; the first reason stays.
@@ -146,6 +161,7 @@ impl Health {
             missing.push(format!("too many dead letters, nothing more is read: {finding}"));
         }
         missing.extend(self.stalled(now, waiting_since));
+        missing.extend(self.without_transaction(now));
         Verdict { missing }
     }
 
@@ -155,6 +171,17 @@ impl Health {
         (waited > self.stall_after).then(|| {
             let (waited, bound) = (DurationText(waited), DurationText(self.stall_after));
             format!("stalled: no delivery for {waited} while records are in flight (GRISTMILL_STALL_AFTER is {bound})")
+        })
+    }
+
+    /// Nothing is in flight then: what was rolled back is not, and nothing is read before the next transaction is open.
+    fn without_transaction(&self, now: Instant) -> Option<String> {
+        let waited = Duration::from_millis(
+            self.ms(now).saturating_sub(self.without_transaction_ms.load(Ordering::Relaxed)),
+        );
+        (waited > self.stall_after).then(|| {
+            let (waited, bound) = (DurationText(waited), DurationText(self.stall_after));
+            format!("stalled: no transaction could be opened for {waited} (GRISTMILL_STALL_AFTER is {bound})")
         })
     }
 
@@ -253,6 +280,18 @@ mod tests {
         assert_eq!(health.ready(now, None).text("ready"), text);
         health.group_joined(0, false);
         assert_eq!(health.ready(now, None).missing().len(), 4);
+    }
+
+    #[test]
+    fn no_transaction_for_too_long_is_a_stall() {
+        let health = joined();
+        let now = Instant::now();
+        health.no_transaction(now);
+        health.no_transaction(now + seconds(20));
+        assert!(health.ready(now + seconds(29), None).is_yes());
+        assert!(health.ready(now + seconds(31), None).missing()[0].starts_with("stalled: no transaction"));
+        health.transaction_open();
+        assert!(health.ready(now + seconds(31), None).is_yes());
     }
 
     #[test]

@@ -246,6 +246,14 @@ fn check_offline_tells_what_it_read() {
 }
 
 #[test]
+fn a_flag_that_may_stand_alone_leaves_the_next_one_alone() {
+    for said in [&["--enable-auto-commit", "--offline"][..], &["--offline", "--enable-auto-commit", "true"]] {
+        let call = [&["check"][..], said].concat();
+        assert_eq!(Gristmill::new(&call).with_topics().run().code, Some(0), "{said:?}");
+    }
+}
+
+#[test]
 fn try_judges_a_file_and_counts() {
     let events = concat!(
         "{\"user_id\":\"u\",\"app_version\":\"2.0.0\",\"device_type\":\"web\",\"ip\":\"\",\"locale\":\"RU\"}\n",

@@ -1,9 +1,10 @@
 //! Where the reading starts: no committed offset, or one that is gone.
 
 use crate::mill::Mill;
-use crate::scene::{Scene, Topic};
+use crate::scene::{Scene, Topic, WITHIN};
 use perf::broker::Broker;
 use perf::events::Shape;
+use perf::topics::wait_until;
 
 fn scene(name: &str) -> Option<Scene> {
     let broker = Broker::shared()?;
@@ -51,6 +52,21 @@ fn latest_is_decided_once() {
     let mill = run();
     scene.wait_for_no_lag();
     assert_eq!(mill.stop().consumed, 5);
+}
+
+#[test]
+fn a_partition_without_news_has_no_lag_and_says_so() {
+    let Some(scene) = scene("quiet") else { return };
+    scene.fill(0, 100, Shape::default());
+    scene.run_to_the_end();
+    // Nothing is left to settle, so only the start can say where this one stands.
+    let mill = Mill::start_assigned(scene.run().env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0"));
+    let http = mill.http();
+    for partition in 0..2 {
+        let lag = format!("gristmill_lag_records{{topic=\"{}\",partition=\"{partition}\"}}", scene.input);
+        wait_until("its lag is not known", WITHIN, || Ok(http.metric(&lag) == Some(0.0))).unwrap();
+    }
+    mill.stop();
 }
 
 fn expire(scene: &Scene) {

@@ -13,6 +13,8 @@ pub(super) enum RollBack {
     /// Nothing to do.
     #[default]
     Done,
+    /// Nothing is to be read: no transaction was ever open.
+    Opening,
     /// Nothing may be read: the group's offsets are not settled yet.
     Waiting,
     /// The source is to start again from the group's offsets.
@@ -48,6 +50,12 @@ impl Board {
         spans.iter().filter(is_current).count()
     }
 
+    /// The first transaction is not open yet: nothing is to be read before [`Board::restart`]. It would only lie here, for seconds after
+    /// a crash, and a process that ends meanwhile would look as if it had died of it.
+    pub fn hold(&self) {
+        self.lock().roll_back = RollBack::Opening;
+    }
+
     /// The transaction failed: fences everything that was read, and nobody waits for it to be committed. Nothing is to be read
     /// before [`Board::restart`].
     pub fn roll_back(&self) {
@@ -59,15 +67,17 @@ impl Board {
         self.changed.notify_all();
     }
 
-    /// The transaction is rolled back, and the group's offsets are what they will be.
+    /// A transaction is open; what was rolled back is, and the group's offsets are what they will be.
     pub fn restart(&self) {
         let mut state = self.lock();
-        if state.roll_back == RollBack::Waiting {
-            state.roll_back = RollBack::Due;
-        }
+        state.roll_back = match state.roll_back {
+            RollBack::Opening => RollBack::Done,
+            RollBack::Waiting => RollBack::Due,
+            as_it_is => as_it_is,
+        };
     }
 
-    /// Whether what would be read now would be thrown away.
+    /// Whether what would be read now could not go on, or would be thrown away.
     pub fn is_rolled_back(&self) -> bool {
         self.lock().roll_back != RollBack::Done
     }
@@ -145,6 +155,15 @@ mod tests {
         assert_eq!(board.record(&[reached(0, old, 20)]), 1, "the old epoch stays fenced");
         board.record(&[reached(0, new, 5)]);
         assert_eq!(board.commit_together(&[]).map(|plan| plan.offsets), Some(vec![(0, 5)]));
+    }
+
+    #[test]
+    fn before_the_first_transaction_nothing_is_read_and_nothing_taken_up_anew() {
+        let board = Board::default();
+        board.hold();
+        assert!(board.is_rolled_back() && !board.take_restart());
+        board.restart();
+        assert!(!board.is_rolled_back() && !board.take_restart());
     }
 
     #[test]
