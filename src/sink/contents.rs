@@ -1,15 +1,16 @@
 //! What a transaction holds: nothing of it counts as settled before the transaction is committed.
 
 use crate::dlq_guard::DlqGuard;
-use crate::progress::{Committable, Span};
+use crate::progress::{Committable, Epoch, Span};
 use crate::telemetry::metrics::{BatchTimes, Metrics, Settlement};
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
 /// The accounts of the batches in a transaction.
 pub(super) struct Contents {
-    /// For each source, how far each partition's records reach.
-    reached: Vec<BTreeMap<i32, Committable>>,
+    /// For each source, how far each partition's records reach, by the assignment under which they were read: where a partition was
+    /// lost and came back, its old records are in here a second time, and the older entry is what keeps them from being committed.
+    reached: Vec<BTreeMap<(i32, Epoch), Committable>>,
     batches: Vec<(Settlement, BatchTimes)>,
     timestamps: Vec<(i64, u64)>,
 }
@@ -30,8 +31,8 @@ impl Contents {
         for &Span { partition, epoch, next, timestamp_ms, .. } in spans {
             // Batches that are decided at once come in any order.
             let reached = Committable { partition, epoch, next, timestamp_ms };
-            let furthest = self.reached[source].entry(partition).or_insert(reached);
-            if (epoch, next) > (furthest.epoch, furthest.next) {
+            let furthest = self.reached[source].entry((partition, epoch)).or_insert(reached);
+            if next > furthest.next {
                 *furthest = reached;
             }
         }
@@ -76,7 +77,7 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::progress::Epoch;
+    use crate::progress::Board;
     use crate::telemetry::health::Health;
     use std::time::Duration;
 
@@ -114,5 +115,28 @@ mod tests {
         assert_eq!((accounting.settled.output, accounting.in_flight()), (10, 0));
         contents.abandon(&metrics);
         assert_eq!(metrics.accounting().abandoned, 17, "what is committed stays so");
+    }
+
+    #[test]
+    fn what_was_read_before_a_partition_was_lost_is_not_forgotten() {
+        let (metrics, board) = (Metrics::new(), Board::default());
+        let mut contents = Contents::new(1);
+        let add = |contents: &mut Contents, epoch| {
+            let settlement = Settlement { output: 10, ..Settlement::default() };
+            let span = Span { epoch, ..span(3, 0, 10) };
+            contents.add(0, &[span], (settlement, times()), &[]);
+            let reached = Committable { partition: 3, epoch, next: 10, timestamp_ms: 10 };
+            assert_eq!(board.record(&[reached]), 0, "it is ours when it is settled");
+            metrics.batch_sealed(10, 0);
+        };
+        let old = board.assign(3, Some(0), 0);
+        add(&mut contents, old);
+        board.release(3);
+        let new = board.assign(3, Some(0), 0);
+        add(&mut contents, new);
+        assert_eq!(contents.reached(0).len(), 2);
+        assert_eq!(board.commit_together(&contents.reached(0)), None, "the same records are in it twice");
+        contents.abandon(&metrics);
+        assert!(contents.reached(0).is_empty());
     }
 }

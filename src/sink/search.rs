@@ -56,6 +56,8 @@ impl Sink {
         let in_flight = self.deliveries.get(slot);
         in_flight.pending -= 1;
         in_flight.is_lost = true;
+        // None of its other rows may go, and it may be home before the roll-back.
+        self.ready.retain(|&one| one != slot);
         let place = in_flight.place(row);
         let is_dead_letter = matches!(in_flight.batch.outcomes[row], Outcome::DeadLetter(_));
         match code.delivery() {
