@@ -184,10 +184,8 @@ impl Source {
 
     pub(super) fn on_notice(&mut self, notice: &Notice) -> Result<(), EngineError> {
         match notice {
-            Notice::EndOfPartition { partition, offset } => {
-                if self.crash_loop.at_end(*partition) {
-                    tracing::info!(partition, offset, "read with care up to the end, going on as always");
-                }
+            Notice::EndOfPartition { partition, .. } => {
+                self.crash_loop.at_end(*partition);
                 Ok(())
             }
             Notice::Error { code, partition, .. } if code.is_offset_gone() => self.restart(*partition),

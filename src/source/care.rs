@@ -64,7 +64,7 @@ impl Source {
     pub(super) fn pace(&mut self) -> Option<usize> {
         let suspect = self.crash_loop.suspect();
         self.look_only_at(suspect.map(|(partition, _)| partition));
-        let Some((_, most)) = suspect else {
+        let Some((partition, most)) = suspect else {
             self.ends.solitude.leave(self.number);
             if self.ends.solitude.is_taken() {
                 return self.wait_for_others();
@@ -74,7 +74,16 @@ impl Source {
         let is_alone = self.ends.solitude.take(self.number)
             && self.drain(&self.positions.partitions(), Instant::now() + POLL_PERIOD)
             && self.metrics.accounting().batches_in_flight() == 0;
-        if is_alone { Some(most) } else { self.wait_for_others() }
+        if !is_alone {
+            return self.wait_for_others();
+        }
+        if most == 0 {
+            self.crash_loop.end(partition);
+            let offset = self.positions.get(partition).map(|position| position.next);
+            tracing::info!(partition, offset, "read with care up to here, going on as always");
+            return None;
+        }
+        Some(most)
     }
 
     fn wait_for_others(&mut self) -> Option<usize> {
@@ -199,14 +208,7 @@ impl Source {
                  please report what it holds"
             );
         }
-        if self.crash_loop.went(partition, span.next, batch.records.len()) {
-            tracing::info!(
-                topic,
-                partition,
-                offset = span.next,
-                "read with care up to here, going on as always"
-            );
-        }
+        self.crash_loop.went(partition, span.next, batch.records.len());
         true
     }
 

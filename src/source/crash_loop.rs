@@ -67,6 +67,8 @@ enum Care {
     Batches(i64),
     /// One record at a time, for so many.
     Alone(u32),
+    /// Nothing more, but what was read last is still under way, and nothing may be beside it.
+    Over,
 }
 
 impl Mark {
@@ -105,7 +107,7 @@ impl CrashLoop {
                 Some(Care::Batches(start.saturating_add(reach)))
             }
             Some(Mark::Batch(records)) => Some(Care::Alone(records)),
-            Some(Mark::Alone { left, .. }) => Some(Care::Alone(left)),
+            Some(Mark::Alone { left, .. }) => Some(Care::Alone(left.saturating_add(1))),
             _ => None,
         };
         self.partitions.insert(partition, Life { start, found, marked_at: None, care });
@@ -117,12 +119,21 @@ impl CrashLoop {
         self.partitions.remove(&partition);
     }
 
-    /// The partition that is to be read with nothing else under way, and how many records at most.
+    /// The partition that is to be read with nothing else under way, and how many records at most; none: it needs no more care once
+    /// nothing is under way ([`end`](Self::end)).
     pub(super) fn suspect(&self) -> Option<(i32, usize)> {
         self.partitions.iter().find_map(|(&partition, life)| match life.care? {
             Care::Batches(_) => Some((partition, BATCH_RECORDS as usize)),
             Care::Alone(_) => Some((partition, 1)),
+            Care::Over => Some((partition, 0)),
         })
+    }
+
+    /// Nothing is under way, and the partition needs no more care.
+    pub(super) fn end(&mut self, partition: i32) {
+        if let Some(life) = self.partitions.get_mut(&partition) {
+            life.care = None;
+        }
     }
 
     /// What is to be written down before these records are worked on, which begin at the group's offset.
@@ -134,6 +145,7 @@ impl CrashLoop {
             Care::Alone(left) => {
                 Some(Mark::Alone { tries: life.tries(offset) + 1, left: left.saturating_sub(records) })
             }
+            Care::Over => None,
         }
     }
 
@@ -159,24 +171,21 @@ impl CrashLoop {
         }
     }
 
-    /// Records that were read with care are under way, up to this offset. Answers whether the partition needs no more care.
-    pub(super) fn went(&mut self, partition: i32, next: i64, records: usize) -> bool {
-        let Some(life) = self.partitions.get_mut(&partition) else { return false };
-        let had_care = life.care.is_some();
-        life.care = match life.care {
-            Some(Care::Batches(until)) if next < until => Some(Care::Batches(until)),
-            Some(Care::Alone(left)) => {
-                let left = left.saturating_sub(u32::try_from(records).unwrap_or(u32::MAX));
-                (left > 0).then_some(Care::Alone(left))
-            }
-            _ => None,
-        };
-        had_care && life.care.is_none()
+    /// Records that were read with care are under way, up to this offset.
+    pub(super) fn went(&mut self, partition: i32, next: i64, records: usize) {
+        let Some(life) = self.partitions.get_mut(&partition) else { return };
+        life.care = life.care.map(|care| match care {
+            Care::Batches(until) if next < until => Care::Batches(until),
+            Care::Alone(left) if left as usize > records => Care::Alone(left - records as u32),
+            _ => Care::Over,
+        });
     }
 
-    /// A partition has no more records at present. Answers whether it needs no more care.
-    pub(super) fn at_end(&mut self, partition: i32) -> bool {
-        self.partitions.get_mut(&partition).is_some_and(|life| life.care.take().is_some())
+    /// A partition has no more records at present.
+    pub(super) fn at_end(&mut self, partition: i32) {
+        if let Some(life) = self.partitions.get_mut(&partition) {
+            life.care = life.care.map(|_| Care::Over);
+        }
     }
 
     /// What an orderly end puts back: where this life has marked the partition, and what it had found; nothing if it was `None`.
@@ -226,6 +235,10 @@ mod tests {
         let mut condemned = Vec::new();
         let mut next = group.offset;
         while next < end {
+            // Nothing is under way: what went before is stored.
+            if guard.suspect() == Some((PARTITION, 0)) {
+                guard.end(PARTITION);
+            }
             let most = guard.suspect().map_or(REACH, |(_, most)| i64::try_from(most).unwrap());
             let records = most.min(end - next);
             if let Some((start, mark)) = guard.first_mark(PARTITION) {
@@ -282,18 +295,34 @@ mod tests {
         assert_eq!(guard.take_up(PARTITION, 7, "gristmill starts=3", REACH), Some(Mark::Starts(3)));
         assert_eq!(guard.suspect(), Some((PARTITION, 256)));
         assert_eq!(guard.mark(PARTITION, 7, 256), Some(Mark::Batch(256)));
-        assert!(!guard.went(PARTITION, 263, 256) && guard.went(PARTITION, 1_007, 256));
+        guard.went(PARTITION, 263, 256);
+        assert_eq!(guard.suspect(), Some((PARTITION, 256)));
+        guard.went(PARTITION, 1_007, 256);
+        assert_eq!(guard.suspect(), Some((PARTITION, 0)), "the last of them is under way");
+        guard.end(PARTITION);
         assert_eq!(guard.suspect(), None);
 
         assert!(guard.take_up(PARTITION, 7, "gristmill batch=2", REACH).is_some());
         assert_eq!(guard.mark(PARTITION, 7, 1), Some(Mark::Alone { tries: 1, left: 1 }));
         assert!(!guard.is_condemned(PARTITION, 7));
-        assert!(!guard.went(PARTITION, 8, 1) && guard.went(PARTITION, 9, 1));
+        guard.went(PARTITION, 8, 1);
+        assert_eq!(guard.suspect(), Some((PARTITION, 1)));
+        guard.went(PARTITION, 9, 1);
+        assert_eq!(
+            guard.suspect(),
+            Some((PARTITION, 0)),
+            "nothing else may be under way beside the last one"
+        );
+
+        assert!(guard.take_up(PARTITION, 8, "gristmill alone=1/0", REACH).is_some());
+        assert_eq!(guard.suspect(), Some((PARTITION, 1)), "the record itself, and no other");
+        assert_eq!(guard.mark(PARTITION, 8, 1), Some(Mark::Alone { tries: 2, left: 0 }));
 
         assert!(guard.take_up(PARTITION, 7, "gristmill alone=3/5", REACH).is_some());
         assert!(guard.is_condemned(PARTITION, 7));
         assert!(!guard.is_condemned(PARTITION, 8), "only the record that was alone");
-        assert!(guard.at_end(PARTITION) && guard.suspect().is_none());
+        guard.at_end(PARTITION);
+        assert_eq!(guard.suspect(), Some((PARTITION, 0)));
     }
 
     #[test]
