@@ -44,9 +44,9 @@ impl Source {
         for stored in stored {
             let start = match stored.offset {
                 Some(offset) => Some(offset),
-                None => match self.begun.get(&stored.partition) {
+                None => match self.positions.get(stored.partition) {
                     // Decided before, and read from there, but rolled back: `latest` is further on now.
-                    Some(&start) => Some(start),
+                    Some(position) => Some(position.start),
                     None => self.start_without_commit(stored.partition)?,
                 },
             };
@@ -91,8 +91,7 @@ impl Source {
         for &(Stored { partition, offset, .. }, start) in starts {
             let epoch = self.ends.board.assign(partition, offset, start);
             let end = self.until_end.as_ref().map(|until_end| until_end.end(partition));
-            self.positions.insert(partition, Position { epoch, next: start, end });
-            self.begun.insert(partition, start);
+            self.positions.insert(partition, Position { epoch, start, next: start, end });
         }
         self.metrics.assigned(self.number, &self.positions.partitions());
         starts.iter().for_each(|(stored, start)| self.metrics.settled_position(stored.partition, *start, -1));
@@ -113,7 +112,6 @@ impl Source {
         for &partition in partitions {
             self.ends.board.release(partition);
             self.positions.remove(partition);
-            self.begun.remove(&partition);
             self.crash_loop.give_up(partition);
             self.turns.give_up(partition);
         }
@@ -123,13 +121,13 @@ impl Source {
         }
         self.keep_places(&[]);
         self.announce(!lost);
+        self.metrics.assigned(self.number, &self.positions.partitions());
         tracing::info!(source = self.number, partitions = ?partitions, lost, drained, owned = self.positions.partitions().len(), "partitions revoked");
     }
 
     fn announce(&mut self, is_member: bool) {
         self.join_overdue_at = None;
         self.health.group_joined(self.number, is_member);
-        self.metrics.assigned(self.number, &self.positions.partitions());
     }
 
     /// The end was asked for before the cluster said where to start: takes nothing up, which is an answer to the group.
@@ -233,8 +231,7 @@ impl Source {
         self.ends.board.release(partition);
         self.go_on_at(&[(partition, to)]);
         let epoch = self.ends.board.assign(partition, None, to);
-        self.positions.insert(partition, Position { epoch, next: to, end });
-        self.begun.insert(partition, to);
+        self.positions.insert(partition, Position { epoch, start: to, next: to, end });
         self.metrics.settled_position(partition, to, -1);
         self.wake_sink();
         Ok(())

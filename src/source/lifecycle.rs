@@ -21,7 +21,6 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,8 +64,6 @@ pub struct Source {
     /// A guess at the bytes of the next record: the largest recent average.
     pub(super) record_bytes: usize,
     pub(super) positions: Positions,
-    /// Where the reading of each partition began, since it is ours.
-    pub(super) begun: BTreeMap<i32, i64>,
     pub(super) sequence: u64,
     /// When to say (again) that the group has not taken this member in; never, once it has.
     pub(super) join_overdue_at: Option<Instant>,
@@ -120,7 +117,6 @@ impl Source {
             held_bytes: 0,
             record_bytes: RECORD_BYTES_GUESS,
             positions: Positions::default(),
-            begun: BTreeMap::new(),
             sequence: 0,
             join_overdue_at: Some(now + config.kafka.connect_timeout),
             is_rejoining: false,

@@ -15,6 +15,8 @@ pub(super) struct Positions {
 pub(super) struct Position {
     /// The assignment under which it is read.
     pub(super) epoch: Epoch,
+    /// Where the reading began.
+    pub(super) start: i64,
     /// The next offset to read.
     pub(super) next: i64,
     /// Where the reading ends, if it does.
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     fn position(next: i64, end: Option<i64>) -> Position {
-        Position { epoch: Epoch(1), next, end }
+        Position { epoch: Epoch(1), start: next, next, end }
     }
 
     #[test]
