@@ -43,14 +43,20 @@ pub(super) fn breaks(fault: Fault) -> bool {
 
 pub(super) fn pass(point: Point) {
     if ORDERS.point == Some(point) && ORDERS.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-        std::process::abort();
+        die();
     }
+}
+
+/// As `kill -9` ends it: an abort would look like a failed assertion of the client.
+fn die() -> ! {
+    drop(signal_hook::low_level::raise(signal_hook::consts::SIGKILL));
+    unreachable!("nothing outlives SIGKILL")
 }
 
 pub(super) fn meet(event: &[u8]) {
     let Some(poison) = &ORDERS.poison else { return };
     if event.windows(poison.len()).any(|text| text == poison.as_bytes()) {
-        std::process::abort();
+        die();
     }
 }
 

@@ -16,6 +16,11 @@ impl Sink {
     }
 }
 
+/// No other try helps, nor a new transaction: the topic cannot be written to as it is.
+pub(super) fn is_of_topic(code: Code) -> bool {
+    matches!(code.delivery(), Delivery::NotAllowed | Delivery::TopicMissing)
+}
+
 /// A topic cannot be written to.
 fn delivery(config: &Config, topic: usize, code: Code) -> EngineError {
     let (kind, name, variable) = if topic == DEAD_LETTER {

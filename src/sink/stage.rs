@@ -45,7 +45,7 @@ pub struct Sink {
     timestamps: Vec<(i64, u64)>,
     /// Delivery is impossible: nothing more is sent, what is not delivered is abandoned.
     pub(super) has_failed: bool,
-    /// The client is beyond use: nothing more is committed either.
+    /// The producing client is beyond use. What it reported as delivered before is still committed, by the consumer's client.
     is_fatal: bool,
 }
 
@@ -273,7 +273,7 @@ impl Sink {
             let mut batch = in_flight.batch;
             let token = batch.take_token();
             let lane = &mut self.lanes[batch.source];
-            if in_flight.is_lost || self.is_fatal {
+            if in_flight.is_lost {
                 token.abandon();
                 self.metrics.batch_abandoned(batch.records.len() as u64);
             } else {
@@ -314,7 +314,6 @@ impl Sink {
     fn commit(&mut self) {
         match &mut self.commits {
             Commits::Together(_) => self.turn_transaction(),
-            Commits::Alone(_) if self.is_fatal => {}
             Commits::Alone(committers) => {
                 let now = Instant::now();
                 let refused: Vec<Code> = committers
@@ -340,7 +339,9 @@ impl Sink {
             SendError::Refused(code) => code,
             SendError::QueueFull | SendError::TooLarge => Code::UNKNOWN,
         };
-        if let Commits::Together(transaction) = &mut self.commits {
+        if let Commits::Together(transaction) = &mut self.commits
+            && !failures::is_of_topic(code)
+        {
             transaction.fail(Trouble::Client(failures::undelivered(code)));
             return;
         }

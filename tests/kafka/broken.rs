@@ -21,7 +21,7 @@ const RATE: u32 = 4_000;
 /// Records wait so long in the producer's queue that much is lost with it.
 const LINGER_MS: &str = "400";
 
-const SIGABRT: i32 = 6;
+const SIGKILL: i32 = 9;
 
 fn broken(scene: &Scene, fault: &str) -> Spawn {
     member(scene.run_of(engine_with_faults())).env("FAULTS_BREAK", fault)
@@ -176,7 +176,7 @@ fn death_at_any_named_point_loses_nothing() {
         let mill = Mill::start(run.env("GRISTMILL_RATE_LIMIT", RATE.to_string()));
         let exit =
             mill.child().wait(WITHIN).unwrap_or_else(|| panic!("{at} was not passed\n{}", mill.told()));
-        assert_eq!(exit.signal, Some(SIGABRT), "{at}: {exit}\n{}", mill.told());
+        assert_eq!(exit.signal, Some(SIGKILL), "{at}: {exit}\n{}", mill.told());
         mill.assert_no_panic();
     }
     scene.run_to_the_end_as(member);
@@ -197,7 +197,7 @@ fn death_inside_a_revoke_loses_nothing() {
     let other = Mill::start(run(scene.run()));
     let exit =
         dying.child().wait(WITHIN).unwrap_or_else(|| panic!("nothing was asked back\n{}", dying.told()));
-    assert_eq!(exit.signal, Some(SIGABRT), "{exit}\n{}", dying.told());
+    assert_eq!(exit.signal, Some(SIGKILL), "{exit}\n{}", dying.told());
     scene.wait_for_no_lag();
     other.stop();
     let account = scene.account();

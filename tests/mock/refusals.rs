@@ -16,6 +16,7 @@ const INVALID_RECORD: Code = Code(87);
 const INVALID_TIMESTAMP: Code = Code(32);
 const MSG_SIZE_TOO_LARGE: Code = Code(10);
 const TOPIC_AUTHORIZATION_FAILED: Code = Code(29);
+const OUT_OF_ORDER_SEQUENCE_NUMBER: Code = Code(45);
 const GROUP_AUTHORIZATION_FAILED: Code = Code(30);
 const CLUSTER_AUTHORIZATION_FAILED: Code = Code(31);
 
@@ -153,6 +154,33 @@ fn a_producer_that_is_not_taken_names_the_missing_right() {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     assert_eq!(report.output + report.dead_lettered(), 0);
+}
+
+#[test]
+fn a_producer_that_fails_for_good_leaves_the_group_with_what_was_delivered_committed() {
+    let mut rig = rig();
+    // What is delivered is not committed yet when it happens.
+    rig.config.group.commit_interval = Duration::from_secs(30);
+    // The second request cannot be: the client gives up for good, for it can no longer tell what was written.
+    refuse(&rig.cluster, &[Code::OK, OUT_OF_ORDER_SEQUENCE_NUMBER]);
+    rig.feed(&EVENTS, 0..5);
+    let running = rig.start();
+    running.wait_settled(5);
+    rig.feed(&EVENTS, 5..10);
+    let started = Instant::now();
+    let report = running.join();
+    assert_eq!(report.exit_code(), ExitCode::Delivery, "{report:?}");
+    let message = report.failure.clone().expect("a failure").message;
+    assert!(message.contains("the producer failed for good"), "{message}");
+    assert!(report.drained, "there is nothing to wait for");
+    let waited = started.elapsed();
+    assert!(waited < rig.config.pipeline.drain_timeout / 2, "{waited:?}");
+    // The next one begins behind what was delivered.
+    let running = rig.start();
+    running.wait_settled(5);
+    assert_eq!(running.stop().output, 5);
+    let written = rig.read();
+    assert_eq!(numbers(&written.output), (0..10).collect::<Vec<_>>());
 }
 
 #[test]

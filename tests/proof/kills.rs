@@ -6,6 +6,8 @@ use crate::kind::Delivery;
 use crate::mill::Mill;
 use perf::child::Spawn;
 
+const SIGKILL: i32 = 9;
+
 /// Kills of an episode.
 const KILLS: u32 = 10;
 
@@ -57,7 +59,7 @@ fn die_at_a_point(episode: &mut Episode<'_>, engine: Spawn) {
     let window = episode.open();
     let mill = Mill::start(engine.env("FAULTS_KILL_AT", format!("{point}:{nth}")));
     let exit = mill.child().wait(PATIENCE).unwrap_or_else(|| panic!("it lives\n{}", mill.told()));
-    assert!(exit.signal.is_some(), "{exit}\n{}", mill.told());
+    assert_eq!(exit.signal, Some(SIGKILL), "{exit}\n{}", mill.told());
     mill.assert_no_panic();
     episode.close(window, format!("death {point}"), None);
 }
