@@ -40,7 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper-util", &["telemetry/"]),
     ("http-body-util", &["telemetry/"]),
     ("tokio", &["telemetry/"]),
-    ("signal-hook", &["cli/"]),
+    ("signal-hook", &["cli/", "faults/"]),
     ("indicatif", &["cli/"]),
     // A stub names the value that it stands for, the status page its script.
     ("sha2", &["sink/dead_letter.rs", "telemetry/http/page.rs"]),
