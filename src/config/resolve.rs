@@ -69,7 +69,7 @@ impl<'a> Resolver<'a> {
         Kafka {
             security: self.security(&bootstrap_servers, allow_insecure),
             bootstrap_servers,
-            session_timeout: self.get("KAFKA_SESSION_TIMEOUT", milliseconds(1_000, 3_600_000)),
+            session_timeout: self.get("KAFKA_SESSION_TIMEOUT", milliseconds(1_000, 300_000)),
             socket_timeout: self.get("KAFKA_SOCKET_TIMEOUT", milliseconds(10, 300_000)),
             connect_timeout: self.get("GRISTMILL_CONNECT_TIMEOUT", duration(SECOND / 10, HOUR)),
             compression: self.get("KAFKA_COMPRESSION", word(CODECS)),

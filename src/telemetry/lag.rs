@@ -60,7 +60,7 @@ impl Partitions {
         if let Some(position) = self.owned.get_mut(&partition) {
             // A position without a record (the start, a span of markers) says nothing new about time.
             let before = position.settled.and_then(|settled| settled.timestamp_ms);
-            let timestamp_ms = if timestamp_ms >= 0 { Some(timestamp_ms) } else { before };
+            let timestamp_ms = if timestamp_ms > 0 { Some(timestamp_ms) } else { before };
             position.settled = Some(Settled { next, timestamp_ms });
         }
     }
