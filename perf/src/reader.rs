@@ -71,7 +71,7 @@ impl Reader {
         let ends = if source.uncommitted {
             topics.written_ends(source.topic)?
         } else {
-            topics.ends(source.topic)?
+            topics.settled_ends(source.topic)?
         };
         let queue = Queue::of(&consumer);
         let name = CString::new(source.topic).map_err(Error::while_doing("the topic's name"))?;

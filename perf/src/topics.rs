@@ -29,6 +29,9 @@ const WITHIN: Duration = Duration::from_secs(30);
 /// For one question: a broker that dies may keep it to itself. What waits for events to flow again sees it so much later.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// A broker writes the markers of a transaction so soon after it has said how it ended.
+const MARKERS_WITHIN: Duration = Duration::from_secs(3);
+
 /// Between two looks at something that will change soon.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -118,6 +121,19 @@ impl Topics {
     /// The end of each partition as a reader of committed records sees it.
     pub fn ends(&self, name: &str) -> Result<Vec<i64>> {
         self.edges(&self.committed, name, Offset::End)
+    }
+
+    /// As [`Topics::ends`], once the markers of the transactions that have ended are written: a broker says "committed" before that. One
+    /// that stays open is not waited for.
+    pub fn settled_ends(&self, name: &str) -> Result<Vec<i64>> {
+        let until = Instant::now() + MARKERS_WITHIN;
+        loop {
+            let ends = self.ends(name)?;
+            if ends == self.written_ends(name)? || Instant::now() >= until {
+                return Ok(ends);
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 
     /// The end of each partition, with open and aborted transactions.
