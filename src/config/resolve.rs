@@ -69,6 +69,7 @@ impl<'a> Resolver<'a> {
         Kafka {
             security: self.security(&bootstrap_servers, allow_insecure),
             bootstrap_servers,
+            // The client refuses a session longer than its max.poll.interval.ms, which is 300,000.
             session_timeout: self.get("KAFKA_SESSION_TIMEOUT", milliseconds(1_000, 300_000)),
             socket_timeout: self.get("KAFKA_SOCKET_TIMEOUT", milliseconds(10, 300_000)),
             connect_timeout: self.get("GRISTMILL_CONNECT_TIMEOUT", duration(SECOND / 10, HOUR)),

@@ -55,7 +55,7 @@ impl Partitions {
         }
     }
 
-    /// Ignored for a partition that is not owned. A negative timestamp is none.
+    /// Ignored for a partition that is not owned. A timestamp of 0 or less is none: so are records that have none.
     pub(super) fn set_settled(&mut self, partition: i32, next: i64, timestamp_ms: i64) {
         if let Some(position) = self.owned.get_mut(&partition) {
             // A position without a record (the start, a span of markers) says nothing new about time.
