@@ -30,14 +30,17 @@ FROM manifests AS build
 # zlib is linked in, so that the image needs no package for it.
 # Debug sections are four fifths of the binary; names for backtraces stay.
 ENV LIBZ_SYS_STATIC=1 CARGO_PROFILE_RELEASE_STRIP=debuginfo
-RUN cargo build --release --locked --package gristmill
+# An arm64 kernel may have pages of 64 KiB, and the allocator has to know the largest when it is built.
+RUN if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && cargo build --release --locked --package gristmill
 COPY src src
 COPY contracts contracts
 # `gristmill alerts` prints them.
 COPY deploy/prometheus/alerts.yml deploy/prometheus/
 ARG REVISION=""
 # The files' times are the context's, perhaps older than the build above.
-RUN touch src/lib.rs src/main.rs \
+RUN if [ "$(uname -m)" = aarch64 ]; then export JEMALLOC_SYS_WITH_LG_PAGE=16; fi \
+    && touch src/lib.rs src/main.rs \
     && GRISTMILL_REVISION="$REVISION" cargo build --release --locked --package gristmill \
     && target/release/gristmill --version
 

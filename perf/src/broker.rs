@@ -235,6 +235,12 @@ impl Broker {
         self.node()?.resume().then_some(()).ok_or_else(|| Error::new("the broker is not running"))
     }
 
+    /// Cuts a partition's log to so many bytes, as a disk that lost its last writes does. After [`kill`](Self::kill): a broker that
+    /// was stopped in order would not look at what it has.
+    pub fn truncate_log(&self, topic: &str, partition: i32, bytes: u64) -> Result<()> {
+        self.node()?.truncate_log(topic, partition, bytes)
+    }
+
     /// What a topic takes on the broker's disk, in bytes; `None` where the disk is not ours to look at.
     pub fn disk_bytes(&self, topic: &str) -> Option<u64> {
         self.node.as_ref()?;

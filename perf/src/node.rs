@@ -124,6 +124,15 @@ impl Node {
         self.child.as_ref().is_some_and(|child| child.signal(SIGCONT))
     }
 
+    /// Cuts the last segment of a partition to so many bytes, as a disk that lost its last writes does. The node must not run.
+    pub(crate) fn truncate_log(&self, topic: &str, partition: i32, bytes: u64) -> Result<()> {
+        let folder = self.dir.join("log").join(format!("{topic}-{partition}"));
+        let segments = std::fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
+        let last = segments.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max();
+        let last = last.ok_or_else(|| Error::new(format!("{topic}[{partition}] has no segment")))?;
+        Ok(std::fs::OpenOptions::new().write(true).open(last)?.set_len(bytes)?)
+    }
+
     /// What the segments of a topic take on disk.
     pub(crate) fn disk_bytes(&self, topic: &str) -> Result<u64> {
         let mut bytes = 0;

@@ -58,7 +58,7 @@ impl Housekeeping {
                     }
                 }
                 asked = ours;
-                orphans.turn(&consumers, Instant::now());
+                orphans.turn(&consumers, &metrics, Instant::now());
                 if reported.elapsed() >= report_interval {
                     metrics.interval_report().log();
                     reported = Instant::now();

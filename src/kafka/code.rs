@@ -39,6 +39,8 @@ pub enum GroupRefusal {
     Strategy,
     /// Another live process has our instance id.
     Instance,
+    /// The brokers take no session of this length.
+    Session,
 }
 
 /// An error of the client: the code to act on, and its words.
@@ -140,6 +142,7 @@ impl Code {
             }
             Native::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL => Some(GroupRefusal::Strategy),
             Native::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID => Some(GroupRefusal::Instance),
+            Native::RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT => Some(GroupRefusal::Session),
             _ => None,
         }
     }

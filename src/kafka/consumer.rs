@@ -131,14 +131,27 @@ impl GroupConsumer {
         Ok(self.client.resume(&list_of(&self.topic, partitions))?)
     }
 
-    /// Gives partitions back.
+    /// Gives partitions back. The client refuses the order as a whole for one that it does not hold, as when it could not be taken up
+    /// again, so only the others are named.
     pub fn unassign(&self, partitions: &[i32]) -> Result<(), ClientError> {
         self.apart.give_up(partitions);
-        Ok(self.client.incremental_unassign(&list_of(&self.topic, partitions))?)
+        let held = self.client.assignment()?;
+        let held: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|&partition| held.find_partition(&self.topic, partition).is_some())
+            .collect();
+        Ok(self.client.incremental_unassign(&list_of(&self.topic, &held))?)
+    }
+
+    /// Gives a partition up and takes it up again at an offset.
+    pub fn take_up_again(&self, partition: i32, offset: i64) -> Result<(), ClientError> {
+        self.unassign(&[partition])?;
+        self.assign(&[(partition, offset)])
     }
 
     /// Goes on elsewhere in partitions that are ours, each at its offset; what was fetched ahead of them is dropped. Answers with
-    /// those that the client does not read at present: they must be taken up anew.
+    /// those that the client does not read at present: they must be taken up again.
     pub fn seek(&self, places: &[(i32, i64)], wait: Duration) -> Vec<(i32, i64)> {
         if places.is_empty() {
             return Vec::new();
@@ -158,9 +171,10 @@ impl GroupConsumer {
     }
 
     /// How many partitions the input topic has, asked of the broker now.
-    pub fn partitions(&self, wait: Duration) -> Result<usize, ClientError> {
+    pub fn partitions(&self, wait: Duration) -> Result<i32, ClientError> {
         let metadata = self.client.fetch_metadata(Some(&self.topic), wait)?;
-        Ok(metadata.topics().first().map_or(0, |topic| topic.partitions().len()))
+        let count = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        Ok(i32::try_from(count).expect("a partition's number is an i32"))
     }
 
     /// Leaves the group: a dynamic member at once; a static one stays known to the group until its session ends, unless

@@ -25,10 +25,9 @@ struct Member<'a> {
 }
 
 impl GroupConsumer {
-    /// The shares at present; `None` while the group is sharing out, or this is no member.
-    pub fn ownership(&self, wait: Duration) -> Result<Option<Ownership>, ClientError> {
+    /// The shares at present of so many input partitions; `None` while the group is sharing out, or this is no member.
+    pub fn ownership(&self, partitions: i32, wait: Duration) -> Result<Option<Ownership>, ClientError> {
         let Some(own) = self.member_id() else { return Ok(None) };
-        let partitions = self.partitions(wait)?;
         let groups = self.client.fetch_group_list(Some(&self.group), wait)?;
         let found = groups.groups().iter().find(|found| found.name() == self.group);
         let Some(group) = found.filter(|group| group.state() == "Stable") else { return Ok(None) };
@@ -51,7 +50,7 @@ impl GroupConsumer {
     }
 }
 
-fn ownership(own: &str, topic: &str, partitions: usize, members: &[Member<'_>]) -> Option<Ownership> {
+fn ownership(own: &str, topic: &str, partitions: i32, members: &[Member<'_>]) -> Option<Ownership> {
     let client_id = members.iter().find(|member| member.id == own)?.client_id;
     let mut owned = BTreeSet::new();
     for member in members {
@@ -59,9 +58,8 @@ fn ownership(own: &str, topic: &str, partitions: usize, members: &[Member<'_>]) 
         owned.extend(assigned(member.assignment?, topic)?);
     }
     let alike = members.iter().filter(|member| member.client_id == client_id);
-    let all = 0..i32::try_from(partitions).ok()?;
     Some(Ownership {
-        unowned: all.filter(|one| !owned.contains(one)).collect(),
+        unowned: (0..partitions).filter(|one| !owned.contains(one)).collect(),
         first: alike.map(|member| member.id).min()?.to_owned(),
     })
 }

@@ -31,6 +31,14 @@ pub enum Notice {
     },
 }
 
+/// Where the log of a partition was cut below what was read of it, as the client words it (librdkafka 2.12.1: there is no other way to
+/// learn the broker's answer).
+pub fn truncated_at(text: &str) -> Option<i64> {
+    let rest = text.strip_prefix("Partition log truncation detected at ")?;
+    let (_, rest) = rest.split_once("broker end offset is ")?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 /// What a batch has room for.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -129,5 +137,19 @@ fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
             std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned()
         };
         Notice::Error { code, partition, offset, text }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_log_was_cut_is_read_from_the_clients_words() {
+        let cut = "Partition log truncation detected at offset 1000 (leader epoch 1): broker end offset is 500 (offset leader epoch 1). \
+                   Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
+        assert_eq!(truncated_at(cut), Some(500));
+        assert_eq!(truncated_at("fetch failed due to requested offset not available on the broker"), None);
+        assert_eq!(truncated_at(""), None);
     }
 }

@@ -1,8 +1,7 @@
-//! Assignments: partitions come, are asked back, are lost, or turn out to be gone where we stood.
+//! Assignments: partitions come, are asked back, or are lost.
 
 use super::lifecycle::{QUESTION_TIMEOUT, Source};
 use super::positions::Position;
-use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{ClientError, GroupConsumer, Notice, Stored, start_of};
@@ -60,18 +59,8 @@ impl Source {
     pub(super) fn start_again(&mut self) -> Result<(), EngineError> {
         let partitions = self.positions.partitions();
         let Some(starts) = self.starts(&partitions)? else { return Ok(()) };
-        if let Some((partition, offset)) = self.go_on_at(&places(&starts)).first() {
-            // Records from further on may still come, and would be taken for the next ones.
-            return Err(EngineError::new(
-                Stage::Source,
-                ExitCode::Delivery,
-                format!(
-                    "{}[{partition}]: the client cannot go back to offset {offset}; a restart goes on there",
-                    self.config.topics.input
-                ),
-            ));
-        }
         self.enter(&starts);
+        self.send_client_to(&partitions);
         tracing::info!(source = self.number, ?partitions, "reading again from the group's offsets");
         Ok(())
     }
@@ -158,7 +147,7 @@ impl Source {
 
     /// Asks the cluster until it answers: an outage is waited for. What a broker refuses is an error. `None`: the end was asked
     /// for meanwhile.
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &mut self,
         question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
     ) -> Result<Option<T>, EngineError> {
@@ -186,81 +175,13 @@ impl Source {
                 self.crash_loop.at_end(*partition);
                 Ok(())
             }
-            Notice::Error { code, partition, .. } if code.is_offset_gone() => self.restart(*partition),
+            Notice::Error { code, partition, text, .. } if code.is_offset_gone() => {
+                self.restart(*partition, text)
+            }
             Notice::Error { code, partition, text, .. } => {
                 tracing::debug!(error = %code, partition, text, "reading was interrupted");
                 Ok(())
             }
         }
-    }
-
-    /// The client says that the offset it was to read is not there. If the broker says so too, its records expired or the topic
-    /// was made anew: loss made elsewhere, it is said loudly, and the reading goes on at the oldest record there is. If the
-    /// broker has the offset where we stand, only the client had lost its place.
-    fn restart(&mut self, partition: i32) -> Result<(), EngineError> {
-        let Some(&Position { next: from, end, .. }) = self.positions.get(partition) else { return Ok(()) };
-        let Some((to, high)) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
-            return Ok(());
-        };
-        if (to..=high).contains(&from) {
-            tracing::warn!(partition, from, "the client lost its place, reading goes on where it was");
-            self.go_on_at(&[(partition, from)]);
-            return Ok(());
-        }
-        let topic = &self.config.topics.input;
-        let expired = u64::try_from(to - from).unwrap_or(0);
-        tracing::error!(
-            topic,
-            partition,
-            from,
-            to,
-            expired,
-            "the offset to read from is gone: records expired or the topic was made anew"
-        );
-        self.metrics.records_expired(expired);
-        if self.config.group.auto_offset_reset == OffsetReset::None {
-            return Err(EngineError::new(
-                Stage::Source,
-                ExitCode::Config,
-                format!(
-                    "{topic}[{partition}]: offset {from} is gone, the oldest is {to}, and KAFKA_AUTO_OFFSET_RESET is none: \
-                     set it to earliest to go on from {to}, or move the group's offset yourself"
-                ),
-            ));
-        }
-        self.ends.board.release(partition);
-        self.go_on_at(&[(partition, to)]);
-        let epoch = self.ends.board.assign(partition, None, to);
-        self.positions.insert(partition, Position { epoch, start: to, next: to, end });
-        self.metrics.settled_position(partition, to, -1);
-        self.wake_sink();
-        Ok(())
-    }
-
-    fn take_up_again(&self, partition: i32, offset: i64) -> bool {
-        let again =
-            self.consumer.unassign(&[partition]).and_then(|()| self.consumer.assign(&[(partition, offset)]));
-        if let Err(error) = &again {
-            tracing::warn!(%error, partition, "the partition could not be taken up again");
-        }
-        again.is_ok()
-    }
-
-    /// Tells the client where we stand in every partition that stays ours. A rebalance interrupts them all, and the client goes on
-    /// where it believes its reader is: after an end of partition that was read in a batch, this is one record too far
-    /// (librdkafka 2.12.1), so that a record would be skipped, or an offset asked for that does not exist.
-    fn keep_places(&self, but_not: &[i32]) {
-        let kept: Vec<(i32, i64)> =
-            self.positions.places().filter(|(partition, _)| !but_not.contains(partition)).collect();
-        self.go_on_at(&kept);
-    }
-
-    /// Goes on elsewhere in partitions that are ours. Giving one up and taking it again could be taken for the answer to a rebalance
-    /// that was not polled yet, so that is done only where the client does not read the partition at present. Answers with those where
-    /// neither was possible.
-    pub(super) fn go_on_at(&self, places: &[(i32, i64)]) -> Vec<(i32, i64)> {
-        let mut left = self.consumer.seek(places, QUESTION_TIMEOUT);
-        left.retain(|&(partition, offset)| !self.take_up_again(partition, offset));
-        left
     }
 }

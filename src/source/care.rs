@@ -113,8 +113,7 @@ impl Source {
         if let Err(error) = done {
             tracing::warn!(%error, "partitions could not be paused or resumed");
         }
-        let places: Vec<(i32, i64)> = self.positions.places().filter(|(one, _)| over.contains(one)).collect();
-        self.go_on_at(&places);
+        self.send_client_to(&over);
         self.paused = wanted;
     }
 

@@ -73,6 +73,14 @@ impl Source {
                     "another live process joined group \"{group}\" with the same GRISTMILL_INSTANCE_ID: give each process an id of its own ({code})"
                 ),
             ),
+            Some(GroupRefusal::Session) => (
+                ExitCode::Config,
+                format!(
+                    "the brokers refuse a session of {} ms: set KAFKA_SESSION_TIMEOUT within their group.min.session.timeout.ms and \
+                     group.max.session.timeout.ms ({code})",
+                    self.config.kafka.session_timeout.as_millis()
+                ),
+            ),
             None => (
                 ExitCode::Delivery,
                 format!(

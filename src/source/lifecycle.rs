@@ -8,6 +8,7 @@ use super::crash_loop::CrashLoop;
 use super::input_ends::InputEnds;
 use super::positions::Positions;
 use super::rate::RateLimit;
+use super::resume::Astray;
 use super::turns::Turns;
 use super::until_end::UntilEnd;
 use super::watchdog::Watchdog;
@@ -78,6 +79,7 @@ pub struct Source {
     pub(super) turns: Turns,
     /// Partitions that are not read for now: one is read with care.
     pub(super) paused: Vec<i32>,
+    pub(super) astray: Astray,
 }
 
 /// How long a source waits for records or batches before it serves the group again.
@@ -128,6 +130,7 @@ impl Source {
                 limits.fetch_partition_bytes_max,
             ),
             paused: Vec::new(),
+            astray: Astray::default(),
             config,
         }
     }
@@ -195,6 +198,9 @@ impl Source {
             return Ok(());
         }
         let Some(most) = self.pace() else { return Ok(()) };
+        if !self.is_in_place()? {
+            return Ok(());
+        }
         let Some(batch) = self.take_batch() else { return Ok(()) };
         self.read(batch, most)
     }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod positions;
 mod rate;
 mod reading;
+mod resume;
 mod turns;
 mod until_end;
 mod watchdog;

@@ -102,7 +102,7 @@ impl Source {
         self.at_home.push(batch);
         let places: Vec<(i32, i64)> = spans.iter().map(|span| (span.partition, span.first)).collect();
         self.positions.go_back(&places);
-        self.go_on_at(&places);
+        self.send_client_to(&places.iter().map(|(partition, _)| *partition).collect::<Vec<_>>());
     }
 
     /// What the next batch has room for, `most` records at most.

@@ -139,6 +139,7 @@ fn events(families: &mut Families, snapshot: &Snapshot) {
     families.add(&table::REBALANCES, rebalances.iter().map(|(labels, count)| (labels, *count)));
     families.add_f64(&table::BACKPRESSURE, [(&[], events.backpressure.as_secs_f64())]);
     families.add(&table::DELIVERY_RETRIES, [(&[], events.delivery_retries)]);
+    families.add(&table::OFFSET_RESETS, [(&[], events.offset_resets)]);
     families.add(&table::EXPIRED, [(&[], events.records_expired)]);
     families.add(&table::DLQ_LIMIT_TRIPPED, [(&[], u64::from(facts.dlq_limit_tripped))]);
     families.add(&table::MEMORY_LIMIT, facts.memory_limit_bytes.map(|bytes| (&[], bytes)));

@@ -40,7 +40,8 @@ fn busy() -> Arc<Metrics> {
     metrics.commit(CommitResult::Ok);
     metrics.commit(CommitResult::Failed);
     metrics.commit_fenced();
-    metrics.records_expired(12);
+    metrics.offset_reset(12);
+    metrics.offset_reset(0);
     metrics.stalled_partitions(0, 2);
     metrics.stalled_partitions(1, 1);
     metrics.stalled_partitions(0, 0);
@@ -103,7 +104,10 @@ fn what_was_reported_is_what_is_served() {
     assert_eq!(plain("gristmill_dead_letters_truncated_total"), 1.0);
     assert_eq!(plain("gristmill_backpressure_seconds_total"), 1.5);
     assert_eq!(plain("gristmill_delivery_retries_total"), 4.0);
-    assert_eq!(plain("gristmill_records_expired_total"), 12.0);
+    assert_eq!(
+        (plain("gristmill_offset_resets_total"), plain("gristmill_records_expired_total")),
+        (2.0, 12.0)
+    );
     assert_eq!(labelled("gristmill_rebalances_total", "kind", "lost"), 1.0);
     assert_eq!(labelled("gristmill_rebalances_total", "kind", "revoke"), 0.0);
     assert_eq!(labelled("gristmill_commits_total", "result", "failed"), 1.0);

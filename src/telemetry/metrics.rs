@@ -99,6 +99,8 @@ pub struct Events {
     pub commits_fenced: u64,
     /// When the broker last confirmed a commit.
     pub last_commit: Option<SystemTime>,
+    /// Times that the offset to read from was gone.
+    pub offset_resets: u64,
     /// Records that were gone before they could be read.
     pub records_expired: u64,
 }
@@ -237,9 +239,12 @@ impl Metrics {
         self.state().events.commits_fenced += 1;
     }
 
-    /// Records that expired before they could be read (the committed offset was gone).
-    pub fn records_expired(&self, records: u64) {
-        self.state().events.records_expired += records;
+    /// The offset to read from was gone. So many records expired before they could be read: 0, where the topic was made anew or
+    /// truncated.
+    pub fn offset_reset(&self, expired: u64) {
+        let events = &mut self.state().events;
+        events.offset_resets += 1;
+        events.records_expired += expired;
     }
 
     /// Source `source` now owns these partitions of the input topic (all of them, not the change). Say so before anything else

@@ -319,3 +319,27 @@ fn a_member_with_another_strategy_is_named_with_what_to_do() {
     .unwrap();
     mill.refuses(78, &[&scene.group, "another assignment strategy", "KAFKA_CONSUMER_GROUP"]);
 }
+
+#[test]
+fn a_session_that_the_brokers_do_not_take_is_named_with_what_to_do() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "session");
+    let mill = Mill::start(scene.run().env("KAFKA_SESSION_TIMEOUT", "5000"));
+    mill.refuses(78, &["5000 ms", "KAFKA_SESSION_TIMEOUT", "group.min.session.timeout.ms"]);
+}
+
+#[test]
+fn partitions_that_are_added_are_counted_and_then_read() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::new(broker.bootstrap(), "enlarged");
+    let run = scene.run().env("KAFKA_SESSION_TIMEOUT", "6000").env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0");
+    let mill = Mill::start_assigned(run.env("KAFKA_CONSUMER__topic_metadata_refresh_interval_ms", "6000"));
+    let http = mill.http();
+    let counts =
+        || ["gristmill_input_partitions", "gristmill_assigned_partitions"].map(|name| http.metric(name));
+    assert_eq!(counts(), [Some(6.0), Some(6.0)]);
+    scene.topics.add_partitions(&scene.input, 8).unwrap();
+    wait_until("they are not counted", WITHIN, || Ok(counts()[0] == Some(8.0))).unwrap();
+    wait_until("they are not read", WITHIN, || Ok(counts()[1] == Some(8.0))).unwrap();
+    mill.stop();
+}

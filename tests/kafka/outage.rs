@@ -1,7 +1,7 @@
 //! The broker goes away: stopped, killed, hanging; one node of three. Events wait; none is lost, and none becomes a dead letter.
 
 use crate::mill::{Http, Mill};
-use crate::scene::{Scene, WITHIN};
+use crate::scene::{Scene, Topic, WITHIN};
 use perf::broker::{Broker, Options};
 use perf::child::Spawn;
 use perf::cluster::Cluster;
@@ -71,6 +71,34 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
     println!("{} repeated", account.repeated);
     assert!(account.is_clean_but_for_repeats(), "{account}");
     assert_eq!(account.reasons.get("delivery_failed"), None);
+}
+
+/// What is written anew in the place of what is gone has other numbers: the ledger knows nothing of what was cut off.
+#[test]
+fn a_log_that_is_truncated_is_read_on_from_the_cut() {
+    let Some(broker) = breakable() else { return };
+    let scene = Scene::with(broker.bootstrap(), "truncated", Topic(1, &[]), Topic(4, &[]), Topic(3, &[]));
+    scene.fill(0, 1_000, Shape { users: None, ..Shape::default() });
+    // A batch that is cut is gone as a whole, and this many records are in more than one.
+    let kept = broker.disk_bytes(&scene.input).unwrap();
+    scene.fill(1_000, 9_000, Shape { users: None, ..Shape::default() });
+    let (mill, http) = watched(scene.run());
+    scene.wait_for_no_lag();
+
+    broker.kill().unwrap();
+    broker.truncate_log(&scene.input, 0, kept).unwrap();
+    broker.restart().unwrap();
+    assert_eq!(scene.topics.ends(&scene.input).unwrap(), [1_000]);
+    scene.fill(20_000, 30_000, Shape { users: None, ..Shape::default() });
+    let line = mill.wait_for("the log was truncated");
+    for part in ["ERROR", "from=10000", "to=1000", "expired=0"] {
+        assert!(line.contains(part), "{part} is not in: {line}");
+    }
+    assert_eq!(http.metric("gristmill_offset_resets_total"), Some(1.0));
+    scene.wait_for_no_lag();
+    mill.stop();
+    let account = scene.account();
+    assert_eq!((account.input, account.lost), (31_000, 0), "{account}");
 }
 
 #[test]

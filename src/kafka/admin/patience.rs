@@ -40,5 +40,7 @@ pub(super) fn is_settling(code: RDKafkaErrorCode) -> bool {
             | RDKafkaErrorCode::CoordinatorLoadInProgress
             | RDKafkaErrorCode::CoordinatorNotAvailable
             | RDKafkaErrorCode::NotCoordinator
+            // A transaction that commits this group's offsets is open, or its markers are not written yet.
+            | RDKafkaErrorCode::UnstableOffsetCommit
     )
 }

@@ -1,7 +1,7 @@
 //! The file of `LOG_FILE_PATH`: when it is full it becomes `PATH.1`, what was that becomes `PATH.2`, and so on.
 //!
 //! The path is always the newest lines, and no file but these is touched, so an agent or `tail -F` may follow it. What is no regular
-//! file (`/dev/stdout`) is only written to.
+//! file (`/dev/stdout`, any symbolic link) is only written to.
 
 use std::fs::{File, OpenOptions, rename};
 use std::io::{Result, Write};
@@ -33,9 +33,10 @@ impl RotatedFile {
 
     fn open_with(path: &Path, bytes_max: u64) -> Result<RotatedFile> {
         let file = append(path)?;
-        let found = file.metadata()?;
-        let bytes_max = if found.is_file() { bytes_max } else { u64::MAX };
-        Ok(RotatedFile { path: path.to_owned(), file, bytes: found.len(), bytes_max })
+        // A link would be renamed, and `/dev/stdout` is one, perhaps to a regular file.
+        let is_rotated = path.symlink_metadata()?.is_file();
+        let bytes_max = if is_rotated { bytes_max } else { u64::MAX };
+        Ok(RotatedFile { path: path.to_owned(), bytes: file.metadata()?.len(), file, bytes_max })
     }
 
     /// Where this fails the lines go on into the file that there is: a log that is too long is better than none.
@@ -133,5 +134,19 @@ mod tests {
             log.write_all(b"line\n").unwrap();
         }
         assert!(Path::new("/dev/null").exists() && !Path::new("/dev/null.1").exists());
+    }
+
+    #[test]
+    fn a_link_is_followed_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, file) = (folder.path().join("link"), folder.path().join("file"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut log = RotatedFile::open_with(&link, 10).unwrap();
+        for _ in 0..3 {
+            log.write_all(b"a line\n").unwrap();
+        }
+        assert!(link.is_symlink());
+        assert_eq!(read_to_string(&file).unwrap(), "a line\na line\na line\n");
+        assert_eq!(read_dir(folder.path()).unwrap().count(), 2);
     }
 }
