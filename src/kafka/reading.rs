@@ -67,27 +67,26 @@ impl GroupConsumer {
     pub fn read(&self, records: &mut Records, room: Room, wait: Duration) -> Reading {
         assert!(records.is_empty(), "a batch is read once");
         let deadline = Instant::now() + wait;
-        let messages = records.messages_mut();
-        messages.reserve(room.records);
+        let mut read = [std::ptr::null_mut(); RECORDS_AT_ONCE];
         let (mut reading, mut bytes, mut left) = (Reading::default(), 0, wait);
-        while messages.len() < room.records && bytes < room.bytes {
+        while records.len() < room.records && bytes < room.bytes {
             let fit = (room.bytes - bytes) / room.record_bytes.max(1);
-            let wanted = fit.clamp(1, RECORDS_AT_ONCE).min(room.records - messages.len());
-            let old = messages.len();
-            // SAFETY: there is room for all records of the batch behind those that are there; the call writes `wanted` pointers at most
-            // and answers how many it wrote, each a valid message that is ours now. `NonNull` has the layout of a pointer.
+            let wanted = fit.clamp(1, RECORDS_AT_ONCE).min(room.records - records.len());
+            // SAFETY: the call writes `wanted` pointers at most, for which there is room.
             let count = unsafe {
-                let count = sys::rd_kafka_consume_batch_queue(
+                sys::rd_kafka_consume_batch_queue(
                     self.queue.0.as_ptr(),
                     left.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32,
-                    messages.as_mut_ptr().add(old).cast(),
+                    read.as_mut_ptr(),
                     wanted,
-                );
-                let count = usize::try_from(count).unwrap_or(0);
-                messages.set_len(old + count);
-                count
+                )
             };
-            bytes += sort_out(messages, old, &mut reading.notices);
+            let count = usize::try_from(count).unwrap_or(0);
+            for message in &read[..count] {
+                let message = NonNull::new(*message).expect("the client hands out messages");
+                // SAFETY: the call has written so many valid messages, each of which is ours now.
+                bytes += unsafe { take_in(message, records, &mut reading.notices) };
+            }
             if count < wanted {
                 reading.ran_dry = true;
                 break;
@@ -98,29 +97,24 @@ impl GroupConsumer {
     }
 }
 
-/// Takes out what is no record, from row `old` on; answers what the records pin.
-fn sort_out(
-    messages: &mut Vec<NonNull<sys::rd_kafka_message_t>>,
-    old: usize,
+/// Takes a message in, as a record or as a notice; answers what it pins.
+///
+/// # Safety
+/// The message is valid, and nobody else's.
+unsafe fn take_in(
+    message: NonNull<sys::rd_kafka_message_t>,
+    records: &mut Records,
     notices: &mut Vec<(usize, Notice)>,
 ) -> usize {
-    let (mut kept, mut bytes) = (old, 0);
-    for row in old..messages.len() {
-        let message = messages[row];
-        // SAFETY: the message is valid. The code is read as a number: a broker may send one that the binding's enum lacks.
-        let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
-        if code == Code::OK {
-            // SAFETY: the message is valid.
-            bytes += unsafe { message.as_ref().len + message.as_ref().key_len } + RECORD_OVERHEAD_BYTES;
-            messages[kept] = message;
-            kept += 1;
-        } else {
-            notices.push((kept, notice(message, code)));
-            destroy(message);
-        }
+    // SAFETY: the message is valid. The code is read as a number: a broker may send one that the binding's enum lacks.
+    let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
+    if code == Code::OK {
+        // SAFETY: as promised to us.
+        return unsafe { records.push(message) } + RECORD_OVERHEAD_BYTES;
     }
-    messages.truncate(kept);
-    bytes
+    notices.push((records.len(), notice(message, code)));
+    destroy(message);
+    0
 }
 
 fn notice(message: NonNull<sys::rd_kafka_message_t>, code: Code) -> Notice {
