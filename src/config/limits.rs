@@ -35,8 +35,11 @@ pub struct Limits {
     pub producer_queue_records: usize,
 }
 
-/// Bookkeeping that a record costs beside its bytes: the client's op is 304 bytes, rounded up for our row.
+/// Bookkeeping that a record costs the client beside its bytes: its op is 304 bytes, rounded up.
 pub const RECORD_OVERHEAD_BYTES: usize = 320;
+
+/// Our own bookkeeping of a record in a batch.
+pub const ROW_BYTES: usize = 56;
 
 /// The smallest limit that is accepted: below it the fixed costs alone would not fit.
 pub const MEMORY_LIMIT_MIN: usize = 32 * MIB;

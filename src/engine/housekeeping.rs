@@ -1,5 +1,5 @@
-//! The thread that asks the cluster now and then what the data path does not need to know: ends of partitions, for the lag and the
-//! watchdogs, and whether every partition has an owner.
+//! The thread that asks the cluster now and then what the data path does not need to know: how many partitions there are, where they
+//! end, for the lag and the watchdogs, and whether every one has an owner.
 
 use super::Wired;
 use super::orphans::Orphans;
@@ -40,11 +40,17 @@ impl Housekeeping {
         let mut orphans = Orphans::new(wired.config.kafka.session_timeout, Instant::now());
         let thread = spawn("housekeeping", &wired.shutdown, move || {
             let (mut reported, mut asked_at) = (Instant::now(), Instant::now());
-            let mut asked = Vec::new();
+            let (mut asked, mut partitions) = (Vec::new(), 0);
             loop {
                 let ours: Vec<i32> = boards.iter().flat_map(|board| board.partitions()).collect();
                 if asked_at.elapsed() >= ENDS_PERIOD {
                     (asked_at, asked) = (Instant::now(), Vec::new());
+                    health.tick(heartbeat);
+                    // The topic may have been enlarged.
+                    if let Ok(count @ 1..) = consumers[0].partitions(QUESTION_TIMEOUT) {
+                        partitions = count;
+                        metrics.input_partitions(count);
+                    }
                 }
                 for &partition in ours.iter().filter(|partition| !asked.contains(*partition)) {
                     health.tick(heartbeat);
@@ -58,7 +64,7 @@ impl Housekeeping {
                     }
                 }
                 asked = ours;
-                orphans.turn(&consumers, &metrics, Instant::now());
+                orphans.turn(&consumers, partitions, Instant::now());
                 if reported.elapsed() >= report_interval {
                     metrics.interval_report().log();
                     reported = Instant::now();

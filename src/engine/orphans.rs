@@ -7,7 +7,6 @@
 
 use super::housekeeping::QUESTION_TIMEOUT;
 use crate::kafka::GroupConsumer;
-use crate::telemetry::metrics::Metrics;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,16 +28,13 @@ impl Orphans {
         Self { session, look_at: now + session / 3, unowned: Vec::new(), since: now }
     }
 
-    /// Looks, if it is time to, and has the group share out anew what has had no owner for a session. How many partitions there are
-    /// now is for the metrics too: whoever enlarges a topic wants to see that somebody reads all of it.
-    pub(super) fn turn(&mut self, consumers: &[Arc<GroupConsumer>], metrics: &Metrics, now: Instant) {
+    /// Looks, if it is time to, and has the group share out anew what has had no owner for a session.
+    pub(super) fn turn(&mut self, consumers: &[Arc<GroupConsumer>], partitions: i32, now: Instant) {
         if now < self.look_at {
             return;
         }
         self.look_at = now + self.session / 3;
         // Who does not answer is asked again.
-        let Ok(partitions @ 1..) = consumers[0].partitions(QUESTION_TIMEOUT) else { return };
-        metrics.input_partitions(partitions);
         let Ok(ownership) = consumers[0].ownership(partitions, QUESTION_TIMEOUT) else { return };
         let (unowned, first) = ownership.map(|seen| (seen.unowned, seen.first)).unwrap_or_default();
         if !self.is_lasting(unowned, now) {

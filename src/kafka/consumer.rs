@@ -131,8 +131,8 @@ impl GroupConsumer {
         Ok(self.client.resume(&list_of(&self.topic, partitions))?)
     }
 
-    /// Gives partitions back. The client refuses the order as a whole for one that it does not hold, as when it could not be taken up
-    /// again, so only the others are named.
+    /// Gives partitions back: the answer to a revoke. The client refuses it as a whole for one that it does not hold, as when it could
+    /// not be taken up again, so only the others are named.
     pub fn unassign(&self, partitions: &[i32]) -> Result<(), ClientError> {
         self.apart.give_up(partitions);
         let held = self.client.assignment()?;
@@ -144,9 +144,11 @@ impl GroupConsumer {
         Ok(self.client.incremental_unassign(&list_of(&self.topic, &held))?)
     }
 
-    /// Gives a partition up and takes it up again at an offset.
+    /// Gives a partition up and takes it up again at an offset. Refused where the client does not hold it: the group has taken it, and
+    /// we have not heard of it yet.
     pub fn take_up_again(&self, partition: i32, offset: i64) -> Result<(), ClientError> {
-        self.unassign(&[partition])?;
+        self.client.incremental_unassign(&list_of(&self.topic, &[partition]))?;
+        self.apart.give_up(&[partition]);
         self.assign(&[(partition, offset)])
     }
 

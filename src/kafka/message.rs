@@ -2,6 +2,7 @@
 
 use super::consumer::GroupConsumer;
 use super::headers::HeadersRef;
+use crate::config::limits::ROW_BYTES;
 use rdkafka::bindings as sys;
 use std::ptr::NonNull;
 use std::slice;
@@ -20,14 +21,16 @@ pub struct Records {
 struct Row {
     message: NonNull<sys::rd_kafka_message_t>,
     value: *const u8,
-    value_bytes: usize,
     key: *const u8,
-    key_bytes: usize,
     offset: i64,
     timestamp_ms: i64,
+    value_bytes: u32,
+    key_bytes: u32,
     partition: i32,
     may_have_headers: bool,
 }
+
+const _: () = assert!(size_of::<Row>() <= ROW_BYTES);
 
 /// Where a record is from and how large it is.
 #[derive(Clone, Copy, Debug)]
@@ -74,14 +77,14 @@ impl Records {
         let row = &self.rows[row];
         // SAFETY: the client describes the value by pointer and length, both valid until the message is destroyed, which needs
         // `&mut self`.
-        (!row.value.is_null()).then(|| unsafe { slice::from_raw_parts(row.value, row.value_bytes) })
+        (!row.value.is_null()).then(|| unsafe { slice::from_raw_parts(row.value, row.value_bytes as usize) })
     }
 
     /// The key; `None` is no key.
     pub fn key(&self, row: usize) -> Option<&[u8]> {
         let row = &self.rows[row];
         // SAFETY: as for the value.
-        (!row.key.is_null()).then(|| unsafe { slice::from_raw_parts(row.key, row.key_bytes) })
+        (!row.key.is_null()).then(|| unsafe { slice::from_raw_parts(row.key, row.key_bytes as usize) })
     }
 
     /// The input partition.
@@ -124,7 +127,7 @@ impl Records {
             let kept = keep(RecordSize {
                 partition: row.partition,
                 offset: row.offset,
-                payload_bytes: row.value_bytes + row.key_bytes,
+                payload_bytes: row.value_bytes as usize + row.key_bytes as usize,
                 // SAFETY: the message is valid, and `&mut self` keeps every other reader away.
                 header_bytes: unsafe { headers(row) }.map_or(0, HeadersRef::bytes),
             });
@@ -147,11 +150,11 @@ impl Records {
         self.rows.push(Row {
             message,
             value: fields.payload.cast(),
-            value_bytes: fields.len,
             key: fields.key.cast(),
-            key_bytes: fields.key_len,
             offset: fields.offset,
             timestamp_ms,
+            value_bytes: fields.len.try_into().expect("Kafka's sizes have 31 bits"),
+            key_bytes: fields.key_len.try_into().expect("Kafka's sizes have 31 bits"),
             partition: fields.partition,
             may_have_headers: may_have_headers(message),
         });

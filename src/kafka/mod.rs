@@ -28,7 +28,7 @@ pub use consumer::{GroupConsumer, start_of};
 pub use headers::{Headers, HeadersRef};
 pub use message::{RecordSize, Records};
 pub use producer::{Outgoing, Producer, Report, SendError};
-pub use reading::{Notice, Reading, Room, truncated_at};
+pub use reading::{Cut, Notice, Reading, Room};
 pub use rebalance::GroupEvent;
 pub use transactions::{Membership, TRANSACTION_TIMEOUT, TransactionError, Transactions};
 pub use wake::WakeFn;

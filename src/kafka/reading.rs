@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::consumer::GroupConsumer;
 use super::message::{Records, destroy};
-use crate::config::limits::RECORD_OVERHEAD_BYTES;
+use crate::config::limits::{RECORD_OVERHEAD_BYTES, ROW_BYTES};
 use rdkafka::bindings as sys;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -31,12 +31,25 @@ pub enum Notice {
     },
 }
 
-/// Where the log of a partition was cut below what was read of it, as the client words it (librdkafka 2.12.1: there is no other way to
-/// learn the broker's answer).
-pub fn truncated_at(text: &str) -> Option<i64> {
-    let rest = text.strip_prefix("Partition log truncation detected at ")?;
-    let (_, rest) = rest.split_once("broker end offset is ")?;
-    rest.split(' ').next()?.parse().ok()
+/// What the client says where the log of a partition was cut below what it had read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The offset at which the client stood.
+    pub from: i64,
+    /// The offset at which the log was cut; unknown where nothing is left of what the client had read.
+    pub at: Option<i64>,
+}
+
+impl Cut {
+    /// Reads it from the client's words (librdkafka 2.12.1): there is no other way to learn the broker's answer.
+    pub fn told(text: &str) -> Option<Cut> {
+        let number = |text: &str| text.split([' ', '.', ':']).next()?.parse::<i64>().ok();
+        let known = "Partition log truncation detected at offset ";
+        let unknown = "No epoch found less or equal to offset ";
+        let from = number(text.strip_prefix(known).or_else(|| text.strip_prefix(unknown))?)?;
+        let (_, end) = text.split_once("broker end offset is ")?;
+        Some(Cut { from, at: number(end).filter(|end| *end >= 0) })
+    }
 }
 
 /// What a batch has room for.
@@ -110,7 +123,7 @@ unsafe fn take_in(
     let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
     if code == Code::OK {
         // SAFETY: as promised to us.
-        return unsafe { records.push(message) } + RECORD_OVERHEAD_BYTES;
+        return unsafe { records.push(message) } + RECORD_OVERHEAD_BYTES + ROW_BYTES;
     }
     notices.push((records.len(), notice(message, code)));
     destroy(message);
@@ -142,8 +155,11 @@ mod tests {
     fn where_a_log_was_cut_is_read_from_the_clients_words() {
         let cut = "Partition log truncation detected at offset 1000 (leader epoch 1): broker end offset is 500 (offset leader epoch 1). \
                    Reset to INVALID.: Local: Partition log truncation detected (broker 1)";
-        assert_eq!(truncated_at(cut), Some(500));
-        assert_eq!(truncated_at("fetch failed due to requested offset not available on the broker"), None);
-        assert_eq!(truncated_at(""), None);
+        assert_eq!(Cut::told(cut), Some(Cut { from: 1000, at: Some(500) }));
+        let gone = "No epoch found less or equal to offset 1000 (leader epoch 1): broker end offset is -1 (offset leader epoch -1). \
+                    Reset using configured policy.: Local: Partition log truncation detected (broker 1)";
+        assert_eq!(Cut::told(gone), Some(Cut { from: 1000, at: None }));
+        assert_eq!(Cut::told("fetch failed due to requested offset not available on the broker"), None);
+        assert_eq!(Cut::told(""), None);
     }
 }

@@ -163,7 +163,7 @@ impl Source {
 
     /// Stores offsets with their metadata; `None`: the end was asked for before the group answered. Until it does nothing of these
     /// partitions may be worked on, for the client might send this after what they have committed then.
-    fn store(&self, offsets: &[(i32, i64, String)]) -> Option<Code> {
+    pub(super) fn store(&self, offsets: &[(i32, i64, String)]) -> Option<Code> {
         let reply = match self.consumer.commit_with_metadata(offsets) {
             Ok(reply) => reply,
             Err(code) => return Some(code),

@@ -4,18 +4,15 @@ use super::lifecycle::{POLL_PERIOD, QUESTION_TIMEOUT, Source};
 use super::positions::Position;
 use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
-use crate::kafka::truncated_at;
-use std::time::{Duration, Instant};
+use crate::kafka::{Code, Cut};
+use std::collections::BTreeMap;
 
-/// Partitions that the client may read from elsewhere than where we stand, for it has not taken the order to go there.
-#[derive(Debug, Default)]
-pub(super) struct Astray {
-    partitions: Vec<i32>,
-    since: Option<Instant>,
-}
+/// Partitions that the client may read from elsewhere than where we stand, for it has not taken the order to go there; and how often
+/// it was told.
+pub(super) type Astray = BTreeMap<i32, u32>;
 
-/// For so long the client is told again; what hinders it, a rebalance that was not polled yet, is over long before.
-const ASTRAY_MAX: Duration = Duration::from_secs(20);
+/// So often the client is told. If the group has taken the partition, we hear of it long before.
+const TOLD_MAX: u32 = 200;
 
 /// The offset to read from is not there: why, and where there is something to read.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,65 +20,104 @@ enum Gone {
     /// Records expired, or the topic was made anew: the oldest offset there is.
     Expired(i64),
     /// The log was cut below where we stand, and may have been written on: the offset from which on it is new.
-    Truncated(i64),
+    Cut(i64),
 }
 
 impl Gone {
-    /// Whether the offset `from` is gone from a log that begins at `low` and ends at `high`. The client tells where the log was cut, if
-    /// that is what it met: the broker has offsets there again by now, but not those records.
-    fn of(from: i64, (low, high): (i64, i64), cut_at: Option<i64>) -> Option<Gone> {
-        match cut_at {
-            Some(at) if at < from => Some(Gone::Truncated(at.max(low))),
+    /// Whether the offset `from` is gone from a log that begins at `low` and ends at `high`, and was read from `start` on. Of a log that
+    /// was cut the client tells it: the broker may have offsets there again by now, but not those records. What it tells of a place
+    /// before `start` is of an earlier assignment.
+    fn of(from: i64, start: i64, (low, high): (i64, i64), cut: Option<Cut>) -> Option<Gone> {
+        match cut.filter(|cut| cut.from >= start) {
+            Some(Cut { at: Some(at), .. }) if at < from => Some(Gone::Cut(at.max(low))),
+            Some(Cut { at: None, .. }) => Some(Gone::Expired(low)),
             _ if (low..=high).contains(&from) => None,
             _ => Some(Gone::Expired(low)),
         }
     }
-
-    fn to(&self) -> i64 {
-        let (Gone::Expired(to) | Gone::Truncated(to)) = self;
-        *to
-    }
 }
 
 impl Source {
-    /// The client says that the offset it was to read is not there. If the broker says so too, records expired, the topic was made
-    /// anew, or its log was truncated: loss made elsewhere, it is said loudly, and the reading goes on at the oldest record that was
-    /// not read. If the broker has the offset where we stand, only the client had lost its place.
+    /// The client says that the offset it was to read is not there. If so, records expired, the topic was made anew, or its log was
+    /// cut: loss made elsewhere, it is said loudly, and the reading goes on at the oldest record that was not read. If the broker has
+    /// the offset where we stand, only the client had lost its place.
     pub(super) fn restart(&mut self, partition: i32, reason: &str) -> Result<(), EngineError> {
-        let Some(&Position { next: from, end, .. }) = self.positions.get(partition) else { return Ok(()) };
+        let Some(&Position { next: from, start, end, .. }) = self.positions.get(partition) else {
+            return Ok(());
+        };
+        if end.is_some_and(|end| from >= end) {
+            // Nothing more is to be read.
+            return Ok(());
+        }
         let Some(bounds) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
             return Ok(());
         };
-        let Some(gone) = Gone::of(from, bounds, truncated_at(reason)) else {
+        let Some(gone) = Gone::of(from, start, bounds, Cut::told(reason)) else {
             tracing::warn!(partition, from, "the client lost its place, reading goes on where it was");
             self.send_client_to(&[partition]);
             return Ok(());
         };
-        let (topic, to) = (&self.config.topics.input, gone.to());
-        let expired = u64::try_from(to - from).unwrap_or(0);
-        let why = match gone {
-            Gone::Expired(_) => "records expired or the topic was made anew",
-            Gone::Truncated(_) => "the log was truncated, as by an unclean leader election",
+        let (why, to) = match gone {
+            Gone::Expired(to) => ("records expired or the topic was made anew", to),
+            Gone::Cut(to) => ("the log was cut, as by an unclean leader election", to),
         };
+        let topic = &self.config.topics.input;
+        let expired = u64::try_from(to - from).unwrap_or(0);
         tracing::error!(topic, partition, from, to, expired, "the offset to read from is gone: {why}");
         self.metrics.offset_reset(expired);
-        if self.config.group.auto_offset_reset == OffsetReset::None {
-            return Err(EngineError::new(
-                Stage::Source,
-                ExitCode::Config,
-                format!(
-                    "{topic}[{partition}]: offset {from} is gone ({why}), the next to read is {to}, and KAFKA_AUTO_OFFSET_RESET is none: \
-                     set it to earliest to go on from {to}, or move the group's offset yourself"
-                ),
-            ));
-        }
+        // Nothing that was read before is committed any more.
         self.ends.board.release(partition);
-        let epoch = self.ends.board.assign(partition, None, to);
+        let moves_on = self.config.group.auto_offset_reset != OffsetReset::None;
+        if !moves_on || end.is_some_and(|end| bounds.1 < end) {
+            return Err(self.no_way_on(partition, from, to, why, moves_on));
+        }
+        let Some(committed) = self.settle_start(partition, &gone)? else { return Ok(()) };
+        let epoch = self.ends.board.assign(partition, committed, to);
         self.positions.insert(partition, Position { epoch, start: to, next: to, end });
         self.send_client_to(&[partition]);
         self.metrics.settled_position(partition, to, -1);
         self.wake_sink();
         Ok(())
+    }
+
+    /// Stores a place that lies before the group's offset: nobody may begin at that any more, neither after a crash nor after a
+    /// transaction that is rolled back, for the log has other records there. Answers with what is committed now, if anything; `None`:
+    /// the end was asked for meanwhile.
+    fn settle_start(&self, partition: i32, gone: &Gone) -> Result<Option<Option<i64>>, EngineError> {
+        let &Gone::Cut(to) = gone else { return Ok(Some(None)) };
+        loop {
+            match self.store(&[(partition, to, String::new())]) {
+                None => return Ok(None),
+                Some(Code::OK) => return Ok(Some(Some(to))),
+                Some(code) if code.is_transient() => {
+                    tracing::warn!(error = %code, partition, to, "where to go on could not be stored, trying again");
+                    std::thread::park_timeout(POLL_PERIOD);
+                }
+                Some(code) => return Err(self.group_error(code, "where to go on could not be stored")),
+            }
+        }
+    }
+
+    /// Why the process ends where an offset is gone: it may not go on by itself, or has lost what it was to read up to.
+    fn no_way_on(&self, partition: i32, from: i64, to: i64, why: &str, moves_on: bool) -> EngineError {
+        let (topic, group) = (&self.config.topics.input, &self.config.group.id);
+        let how = format!(
+            "to go on, move the group's offset: gristmill offsets reset --to-offset {to} --partition {partition}"
+        );
+        let (code, message) = if moves_on {
+            let message =
+                "the log ends before where it ended at the start, so that --until-end cannot be reached";
+            (ExitCode::Delivery, message)
+        } else {
+            (ExitCode::Config, "KAFKA_AUTO_OFFSET_RESET is none")
+        };
+        EngineError::new(
+            Stage::Source,
+            code,
+            format!(
+                "{topic}[{partition}]: offset {from} of group \"{group}\" is gone ({why}), the next to read is {to}, and {message}; {how}"
+            ),
+        )
     }
 
     /// Tells the client where we stand in every partition that stays ours. A rebalance interrupts them all, and the client goes on
@@ -100,12 +136,17 @@ impl Source {
         let places: Vec<(i32, i64)> =
             self.positions.places().filter(|(partition, _)| partitions.contains(partition)).collect();
         let left = self.consumer.seek(&places, QUESTION_TIMEOUT);
-        for (partition, offset) in left {
-            if let Err(error) = self.consumer.take_up_again(partition, offset) {
-                tracing::warn!(%error, partition, offset, "the client cannot go on there yet");
-                self.astray.partitions.retain(|known| *known != partition);
-                self.astray.partitions.push(partition);
-                self.astray.since.get_or_insert_with(Instant::now);
+        for (partition, offset) in places {
+            let is_left = left.iter().any(|(one, _)| *one == partition);
+            match if is_left { self.consumer.take_up_again(partition, offset) } else { Ok(()) } {
+                Ok(()) => drop(self.astray.remove(&partition)),
+                Err(error) => {
+                    let told = self.astray.entry(partition).or_default();
+                    *told += 1;
+                    if *told == 1 {
+                        tracing::warn!(%error, partition, offset, "the client cannot go on there yet");
+                    }
+                }
             }
         }
     }
@@ -113,24 +154,22 @@ impl Source {
     /// Whether the client reads where we stand, in every partition. Where it does not, records from further on may still come, and
     /// would be taken for the next ones; so it is told again, and before it has taken it nothing may be read.
     pub(super) fn is_in_place(&mut self) -> Result<bool, EngineError> {
-        let Some(since) = self.astray.since else { return Ok(true) };
-        let astray = std::mem::take(&mut self.astray.partitions);
-        self.send_client_to(&astray);
-        let Some(&partition) = self.astray.partitions.first() else {
-            self.astray.since = None;
+        self.astray.retain(|partition, _| self.positions.get(*partition).is_some());
+        if self.astray.is_empty() {
             return Ok(true);
-        };
-        if since.elapsed() < ASTRAY_MAX {
+        }
+        let partitions: Vec<i32> = self.astray.keys().copied().collect();
+        self.send_client_to(&partitions);
+        let Some((partition, _)) = self.astray.iter().find(|(_, told)| **told >= TOLD_MAX) else {
             self.welcome_all();
             std::thread::park_timeout(POLL_PERIOD);
-            return Ok(false);
-        }
-        let offset = self.positions.get(partition).map_or(0, |position| position.next);
+            return Ok(self.astray.is_empty());
+        };
         Err(EngineError::new(
             Stage::Source,
             ExitCode::Delivery,
             format!(
-                "{}[{partition}]: the client cannot go on at offset {offset}; a restart goes on at the group's offset",
+                "{}[{partition}]: the client cannot go on where the reading stands; a restart goes on at the group's offset",
                 self.config.topics.input
             ),
         ))
@@ -143,14 +182,22 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_told_from_a_place_that_was_lost() {
-        assert_eq!(Gone::of(50, (10, 90), None), None);
-        assert_eq!(Gone::of(90, (10, 90), None), None, "the end is a place to wait at");
-        assert_eq!(Gone::of(5, (10, 90), None), Some(Gone::Expired(10)));
-        assert_eq!(Gone::of(91, (0, 90), None), Some(Gone::Expired(0)), "made anew");
-        assert_eq!(Gone::of(50, (10, 90), Some(40)), Some(Gone::Truncated(40)), "written on after the cut");
-        assert_eq!(Gone::of(50, (10, 40), Some(40)), Some(Gone::Truncated(40)));
-        assert_eq!(Gone::of(50, (45, 90), Some(40)), Some(Gone::Truncated(45)));
-        assert_eq!(Gone::of(50, (10, 90), Some(50)), None, "cut where nothing was read");
-        assert_eq!(Gone::of(50, (60, 90), Some(55)), Some(Gone::Expired(60)));
+        let of = |from, bounds| Gone::of(from, 0, bounds, None);
+        assert_eq!(of(50, (10, 90)), None);
+        assert_eq!(of(90, (10, 90)), None, "the end is a place to wait at");
+        assert_eq!(of(5, (10, 90)), Some(Gone::Expired(10)));
+        assert_eq!(of(91, (0, 90)), Some(Gone::Expired(0)), "made anew");
+    }
+
+    #[test]
+    fn a_log_that_was_cut_is_read_from_the_cut() {
+        let of = |start, bounds, at| Gone::of(50, start, bounds, Some(Cut { from: 50, at }));
+        assert_eq!(of(0, (10, 90), Some(40)), Some(Gone::Cut(40)), "written on after the cut");
+        assert_eq!(of(0, (10, 40), Some(40)), Some(Gone::Cut(40)));
+        assert_eq!(of(0, (45, 90), Some(40)), Some(Gone::Cut(45)));
+        assert_eq!(of(0, (10, 90), Some(50)), None, "cut where nothing was read");
+        assert_eq!(of(0, (60, 90), Some(55)), Some(Gone::Expired(60)));
+        assert_eq!(of(0, (10, 90), None), Some(Gone::Expired(10)), "nothing is left of what was read");
+        assert_eq!(of(51, (10, 90), Some(40)), None, "told of an earlier assignment");
     }
 }

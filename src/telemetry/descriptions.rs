@@ -117,7 +117,7 @@ metrics! {
     TRUNCATED: Counter "gristmill_dead_letters_truncated_total" []
         "Dead letters that their topic did not take as they were (too large, or refused by the broker), sent without their value";
     OFFSET_RESETS: Counter "gristmill_offset_resets_total" []
-        "Times that the offset to read from was gone: records expired, or the topic was made anew or truncated";
+        "Times that the offset to read from was gone: records expired, the topic was made anew, or its log was cut";
     EXPIRED: Counter "gristmill_records_expired_total" []
         "Records that were gone from the input topic before they could be read";
     DLQ_LIMIT_TRIPPED: Gauge "gristmill_dlq_limit_tripped" []

@@ -240,7 +240,7 @@ impl Metrics {
     }
 
     /// The offset to read from was gone. So many records expired before they could be read: 0, where the topic was made anew or
-    /// truncated.
+    /// its log was cut.
     pub fn offset_reset(&self, expired: u64) {
         let events = &mut self.state().events;
         events.offset_resets += 1;

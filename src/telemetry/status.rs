@@ -120,6 +120,7 @@ fn counts(snapshot: &Snapshot) -> Map<String, Value> {
             "in_flight": books.in_flight(),
             "abandoned": books.abandoned,
             "expired": events.records_expired,
+            "offset_resets": events.offset_resets,
             "sent_again": events.delivery_retries,
         },
         "refused": refused,

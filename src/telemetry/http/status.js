@@ -208,6 +208,7 @@ function show(status) {
     row("given up, to be read again", [whole.format(records.abandoned)]),
     row("sent again", [whole.format(records.sent_again)]),
     row("expired before they were read", [whole.format(records.expired)], bad(records.expired)),
+    row("times that the offset was gone", [whole.format(records.offset_resets)], bad(records.offset_resets)),
     row("commits", [`${whole.format(commits.ok)}${commits.last_ms ? `, last ${clock(commits.last_ms)}` : ""}`]),
     row("commits failed", [whole.format(commits.failed)], bad(commits.failed)),
     row("commits held back, partition gone", [whole.format(commits.fenced)]),
