@@ -152,7 +152,7 @@ impl Code {
         matches!(self.group_refusal(), Some(GroupRefusal::Group | GroupRefusal::Topic))
     }
 
-    /// A commit from outside the group, refused because the group has members.
+    /// A commit that the group does not take at present: from outside, because it has members; from a member, because it shares out.
     pub fn is_group_in_use(self) -> bool {
         self.is(Native::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)
             || self.is(Native::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)

@@ -71,7 +71,7 @@ impl Source {
         if !moves_on || end.is_some_and(|end| bounds.1 < end) {
             return Err(self.no_way_on(partition, from, to, why, moves_on));
         }
-        let Some(committed) = self.settle_start(partition, &gone)? else { return Ok(()) };
+        let committed = self.settle_start(partition, &gone)?;
         let epoch = self.ends.board.assign(partition, committed, to);
         self.positions.insert(partition, Position { epoch, start: to, next: to, end });
         self.send_client_to(&[partition]);
@@ -81,14 +81,16 @@ impl Source {
     }
 
     /// Stores a place that lies before the group's offset: nobody may begin at that any more, neither after a crash nor after a
-    /// transaction that is rolled back, for the log has other records there. Answers with what is committed now, if anything; `None`:
-    /// the end was asked for meanwhile.
-    fn settle_start(&self, partition: i32, gone: &Gone) -> Result<Option<Option<i64>>, EngineError> {
-        let &Gone::Cut(to) = gone else { return Ok(Some(None)) };
+    /// transaction that is rolled back, for the log has other records there. Answers with what is stored now; what is not, because the
+    /// group shares out or the end was asked for, is committed with what is read next.
+    fn settle_start(&self, partition: i32, gone: &Gone) -> Result<Option<i64>, EngineError> {
+        let &Gone::Cut(to) = gone else { return Ok(None) };
         loop {
             match self.store(&[(partition, to, String::new())]) {
+                Some(Code::OK) => return Ok(Some(to)),
                 None => return Ok(None),
-                Some(Code::OK) => return Ok(Some(Some(to))),
+                // The group waits for us meanwhile.
+                Some(code) if code.is_group_in_use() => return Ok(None),
                 Some(code) if code.is_transient() => {
                     tracing::warn!(error = %code, partition, to, "where to go on could not be stored, trying again");
                     std::thread::park_timeout(POLL_PERIOD);
