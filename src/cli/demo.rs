@@ -69,7 +69,8 @@ pub(super) fn command() -> Command {
 }
 
 pub(super) fn run(typed: &ArgMatches, signals: &SignalWatch) -> Result<ExitCode, Failure> {
-    let mut sources = sources(typed)?.without_kafka();
+    // Its account goes by the built-in contract.
+    let mut sources = sources(typed)?.without_kafka().without(|name| name == "GRISTMILL_CONTRACT");
     for (variable, topic) in TOPIC_NAMES.into_iter().zip(["events", "events.checked", "events.dead"]) {
         sources.set_flag(variable, topic.to_owned());
     }

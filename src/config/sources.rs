@@ -105,12 +105,16 @@ impl Sources {
     }
 
     /// The same without anything that is called `KAFKA_…`.
-    pub fn without_kafka(&self) -> Sources {
-        let mut kept = self.clone();
-        for place in [&mut kept.flags, &mut kept.environment, &mut kept.file] {
-            place.retain(|name, _| !name.starts_with("KAFKA_"));
+    pub fn without_kafka(self) -> Sources {
+        self.without(|name| name.starts_with("KAFKA_"))
+    }
+
+    /// The same without these variables.
+    pub fn without(mut self, drops: impl Fn(&str) -> bool) -> Sources {
+        for place in [&mut self.flags, &mut self.environment, &mut self.file] {
+            place.retain(|name, _| !drops(name));
         }
-        kept
+        self
     }
 
     /// The file that was read.

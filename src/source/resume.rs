@@ -63,8 +63,9 @@ impl Source {
         };
         let topic = &self.config.topics.input;
         let expired = u64::try_from(to - from).unwrap_or(0);
-        tracing::error!(topic, partition, from, to, expired, "the offset to read from is gone: {why}");
+        // Counted first: who reads the line may look there.
         self.metrics.offset_reset(expired);
+        tracing::error!(topic, partition, from, to, expired, "the offset to read from is gone: {why}");
         // Nothing that was read before is committed any more.
         self.ends.board.release(partition);
         let moves_on = self.config.group.auto_offset_reset != OffsetReset::None;

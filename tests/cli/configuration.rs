@@ -208,6 +208,12 @@ fn commands_without_kafka_do_not_look_at_its_variables() {
 }
 
 #[test]
+fn the_demo_goes_by_the_built_in_contract() {
+    let demo = Gristmill::new(&["demo", "--events", "500"]);
+    demo.env("GRISTMILL_CONTRACT", "no-such-contract.toml").run().succeeds();
+}
+
+#[test]
 fn alerts_prints_the_rules_with_our_thresholds() {
     let answer = Gristmill::new(&["alerts", "--alert-error-rate", "2.5%"])
         .env("ALERT_LATENCY_THRESHOLD", "250ms")
