@@ -48,7 +48,8 @@ pub struct RecordSize {
 // SAFETY: a message is owned by this vector alone and may be read and destroyed on any thread; the client's messages are not
 // bound to one.
 unsafe impl Send for Records {}
-// SAFETY: through `&self` only rows, keys and values are read, which nobody writes after the read. The headers are parsed lazily, which writes: they need `&mut self`.
+// SAFETY: through `&self` only rows, keys and values are read, which nobody writes after the read. The headers are parsed lazily, which
+// writes: they need `&mut self`.
 unsafe impl Sync for Records {}
 
 impl Records {
