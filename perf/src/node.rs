@@ -126,9 +126,7 @@ impl Node {
 
     /// Cuts the last segment of a partition to so many bytes, as a disk that lost its last writes does. The node must not run.
     pub(crate) fn truncate_log(&self, topic: &str, partition: i32, bytes: u64) -> Result<()> {
-        let folder = self.dir.join("log").join(format!("{topic}-{partition}"));
-        let segments = std::fs::read_dir(folder)?.filter_map(|file| Some(file.ok()?.path()));
-        let last = segments.filter(|path| path.extension().is_some_and(|extension| extension == "log")).max();
+        let last = segments(&self.dir.join("log").join(format!("{topic}-{partition}")))?.into_iter().max();
         let last = last.ok_or_else(|| Error::new(format!("{topic}[{partition}] has no segment")))?;
         Ok(std::fs::OpenOptions::new().write(true).open(last)?.set_len(bytes)?)
     }
@@ -143,11 +141,8 @@ impl Node {
                 of == topic && !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
             });
             if is_of_topic {
-                for file in std::fs::read_dir(partition.path())? {
-                    let file = file?;
-                    if file.path().extension().is_some_and(|extension| extension == "log") {
-                        bytes += file.metadata()?.len();
-                    }
+                for segment in segments(&partition.path())? {
+                    bytes += std::fs::metadata(segment)?.len();
                 }
             }
         }
@@ -187,6 +182,18 @@ pub(crate) fn java(jars: &Path, flags: &[String]) -> Spawn {
         "-cp",
         &class_path,
     ])
+}
+
+/// The segments in a partition's folder.
+fn segments(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// A new directory for a node's data, with the process's id in its name. Those of processes that are gone are removed.

@@ -41,6 +41,9 @@ pub const RECORD_OVERHEAD_BYTES: usize = 320;
 /// Our own bookkeeping of a record in a batch.
 pub const ROW_BYTES: usize = 56;
 
+/// Bookkeeping that a record in a batch costs both.
+pub const HELD_OVERHEAD_BYTES: usize = RECORD_OVERHEAD_BYTES + ROW_BYTES;
+
 /// The smallest limit that is accepted: below it the fixed costs alone would not fit.
 pub const MEMORY_LIMIT_MIN: usize = 32 * MIB;
 

@@ -3,7 +3,7 @@
 use super::code::Code;
 use super::consumer::GroupConsumer;
 use super::message::{Records, destroy};
-use crate::config::limits::{RECORD_OVERHEAD_BYTES, ROW_BYTES};
+use crate::config::limits::HELD_OVERHEAD_BYTES;
 use rdkafka::bindings as sys;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
@@ -123,7 +123,7 @@ unsafe fn take_in(
     let code = Code(unsafe { (&raw const (*message.as_ptr()).err).cast::<i32>().read() });
     if code == Code::OK {
         // SAFETY: as promised to us.
-        return unsafe { records.push(message) } + RECORD_OVERHEAD_BYTES + ROW_BYTES;
+        return unsafe { records.push(message) } + HELD_OVERHEAD_BYTES;
     }
     notices.push((records.len(), notice(message, code)));
     destroy(message);

@@ -11,10 +11,6 @@ use std::time::Instant;
 /// What the group has stored of a partition, and where the reading starts.
 type Start = (Stored, i64);
 
-fn places(starts: &[Start]) -> Vec<(i32, i64)> {
-    starts.iter().map(|(stored, start)| (stored.partition, *start)).collect()
-}
-
 impl Source {
     pub(super) fn on_assign(&mut self, partitions: &[i32]) -> Result<(), EngineError> {
         self.metrics.rebalance(Rebalance::Assign);
@@ -68,7 +64,9 @@ impl Source {
     /// Takes partitions up: each with the group's offset and its start. Only what the client has taken goes onto the board, for a
     /// start that is new is committed from there.
     fn take_up(&mut self, starts: &[Start]) {
-        if let Err(error) = self.consumer.assign(&places(starts)) {
+        let places: Vec<(i32, i64)> =
+            starts.iter().map(|(stored, start)| (stored.partition, *start)).collect();
+        if let Err(error) = self.consumer.assign(&places) {
             // The group has moved on meanwhile; it will tell us what is ours.
             tracing::warn!(%error, "assignment came too late");
             return;

@@ -2,7 +2,7 @@
 
 use super::lifecycle::{POLL_PERIOD, Source};
 use crate::batch::Batch;
-use crate::config::limits::{RECORD_OVERHEAD_BYTES, ROW_BYTES};
+use crate::config::limits::HELD_OVERHEAD_BYTES;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{Notice, Reading, Room};
@@ -55,7 +55,7 @@ impl Source {
 
     /// Sends a batch on its way; `false`: what was read was given back instead, to be read again.
     fn seal(&mut self, mut batch: Box<Batch>, notices: &[(usize, Notice)]) -> bool {
-        let mut tally = self.positions.advance(&mut batch.records, RECORD_OVERHEAD_BYTES + ROW_BYTES);
+        let mut tally = self.positions.advance(&mut batch.records, HELD_OVERHEAD_BYTES);
         for (_, notice) in notices {
             self.positions.reach(notice, &mut tally.spans);
         }

@@ -140,17 +140,17 @@ impl Source {
             self.positions.places().filter(|(partition, _)| partitions.contains(partition)).collect();
         let left = self.consumer.seek(&places, QUESTION_TIMEOUT);
         for (partition, offset) in places {
-            let is_left = left.iter().any(|(one, _)| *one == partition);
-            match if is_left { self.consumer.take_up_again(partition, offset) } else { Ok(()) } {
-                Ok(()) => drop(self.astray.remove(&partition)),
-                Err(error) => {
-                    let told = self.astray.entry(partition).or_default();
-                    *told += 1;
-                    if *told == 1 {
-                        tracing::warn!(%error, partition, offset, "the client cannot go on there yet");
-                    }
+            if left.contains(&(partition, offset))
+                && let Err(error) = self.consumer.take_up_again(partition, offset)
+            {
+                let told = self.astray.entry(partition).or_default();
+                *told += 1;
+                if *told == 1 {
+                    tracing::warn!(%error, partition, offset, "the client cannot go on there yet");
                 }
+                continue;
             }
+            self.astray.remove(&partition);
         }
     }
 
