@@ -24,8 +24,9 @@ pub struct Resolver<'a> {
     warnings: Vec<String>,
 }
 
-/// The least time between two commits: one for each batch of a full stream cost the broker a tenth of its CPU.
-const COMMIT_PACE: Duration = Duration::from_millis(20);
+/// The least time between two commits. One for each batch of a full stream cost the broker a tenth of its CPU; from 20 ms to this, engine
+/// and broker together use 0.96 to 0.97 of the CPU (in 7 and in 14 interleaved runs), and what a crash repeats grows by 80 ms of the stream.
+const COMMIT_PACE: Duration = Duration::from_millis(100);
 
 /// With `KAFKA_ENABLE_AUTO_COMMIT=true`: the period of the Kafka clients' own auto-commit.
 pub(super) const AUTO_COMMIT_INTERVAL: Duration = Duration::from_secs(5);

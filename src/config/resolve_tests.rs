@@ -38,7 +38,7 @@ fn the_table_of_defaults_gives_a_configuration() {
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.kafka.bootstrap_servers, "localhost:9092");
     assert_eq!(config.group.id, "gristmill");
-    assert_eq!(config.group.commit_interval, Duration::from_millis(20));
+    assert_eq!(config.group.commit_interval, Duration::from_millis(100));
     assert_eq!(config.limits.memory_bytes, 256 << 20);
     assert_eq!(config.pipeline.batch_linger, Duration::from_millis(2));
     assert_eq!(config.telemetry.log.format, LogFormat::Json);

@@ -31,7 +31,7 @@ pub static SETTINGS: &[Setting] = &[
         "enable-auto-commit",
         "BOOL",
         "false",
-        "true: commit what is settled every 5 s instead of after each batch",
+        "true: commit what is settled every 5 s instead of up to ten times a second",
     ),
     plain(
         Topics,
