@@ -10,7 +10,7 @@ use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::properties;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind};
+use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -49,17 +49,52 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let now = typed.get_one::<SystemTime>("now").copied().unwrap_or_else(SystemTime::now);
     let format = if is_json(typed) { Format::Json } else { Format::Text };
     let events = open(typed.get_one::<PathBuf>("file").map(PathBuf::as_path))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let is_asked = typed.get_flag("fail-on-dead-letter");
+    let mut out = BufWriter::new(Reader::new(std::io::stdout().lock(), is_asked));
     let counts = match try_events::run(&plan, events, now, format, &mut out, &mut std::io::stderr().lock()) {
         Ok(counts) => counts,
-        // A reader that has gone away (`| head`) has seen what it wanted.
+        // A reader that has gone away (`| head`) has seen what it wanted, and nobody asks for more.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::Clean),
         Err(error) => return Err(failed(format!("reading events or writing verdicts: {error}"))),
     };
-    if counts.dead_letters > 0 && typed.get_flag("fail-on-dead-letter") {
+    if counts.dead_letters > 0 && is_asked {
         return Ok(ExitCode::DeadLetter);
     }
     Ok(ExitCode::Clean)
+}
+
+/// Whoever reads the verdicts.
+struct Reader<W> {
+    out: W,
+    /// The exit code is about all events: they are judged to the end, though nobody may be left to read of them (`| head`).
+    is_optional: bool,
+    is_gone: bool,
+}
+
+impl<W> Reader<W> {
+    fn new(out: W, is_optional: bool) -> Self {
+        Self { out, is_optional, is_gone: false }
+    }
+
+    fn tell<T>(&mut self, otherwise: T, tell: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
+        if self.is_gone {
+            return Ok(otherwise);
+        }
+        tell(&mut self.out).or_else(|error| {
+            self.is_gone = self.is_optional && error.kind() == ErrorKind::BrokenPipe;
+            if self.is_gone { Ok(otherwise) } else { Err(error) }
+        })
+    }
+}
+
+impl<W: Write> Write for Reader<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tell(bytes.len(), |out| out.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.tell((), Write::flush)
+    }
 }
 
 /// The file, or standard input.
@@ -74,4 +109,42 @@ fn open(path: Option<&Path>) -> Result<Box<dyn BufRead>, Failure> {
 
 fn failed(message: String) -> Failure {
     EngineError::new(Stage::Start, ExitCode::Usage, message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Plan;
+
+    /// A pipe whose other end is closed.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_it_unless_the_exit_code_is_asked_for() {
+        let judge = |is_optional| {
+            let (plan, events) = (Plan::user_login(), &b"1\n2\n3\n"[..]);
+            let mut out = Reader::new(Closed, is_optional);
+            let counts = try_events::run(
+                &plan,
+                events,
+                SystemTime::UNIX_EPOCH,
+                Format::Text,
+                &mut out,
+                &mut io::sink(),
+            );
+            counts.map(|counts| counts.dead_letters).map_err(|error| error.kind())
+        };
+        assert_eq!(judge(true), Ok(3));
+        assert_eq!(judge(false), Err(ErrorKind::BrokenPipe));
+    }
 }
