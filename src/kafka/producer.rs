@@ -3,7 +3,8 @@
 //! `rd_kafka_producev` with a cached topic handle costs what the batch call costs and keeps headers and time stamps, which the
 //! batch call cannot. (`rd_kafka_produceva` wants 72 bytes written for each of its eight arguments. Tried
 //! and lost, as no gain that could be measured: this client built with `-O3` and hidden symbols; larger thread caches, one arena or huge
-//! pages of the allocator.)
+//! pages of the allocator; a queue of half or a quarter of the records; reports by callback, or only of what failed with an
+//! interceptor that counts the rest.)
 
 use super::code::{ClientError, Code};
 use super::context::forward_event;
