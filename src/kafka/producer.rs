@@ -1,10 +1,9 @@
 //! The producer: one client for output and dead letters, topic handles cached, delivery reports read in bulk.
 //!
 //! `rd_kafka_producev` with a cached topic handle costs what the batch call costs and keeps headers and time stamps, which the
-//! batch call cannot. (`rd_kafka_produceva` wants 72 bytes written for each of its eight arguments. Tried
-//! and lost, as no gain that could be measured: this client built with `-O3` and hidden symbols; larger thread caches, one arena or huge
-//! pages of the allocator; a queue of half or a quarter of the records; reports by callback, or only of what failed with an
-//! interceptor that counts the rest.)
+//! batch call cannot. (`rd_kafka_produceva` wants 72 bytes written for each of its eight arguments. Tried and lost, as no gain that
+//! could be measured: this client with `-O3` and hidden symbols; the allocator with larger thread caches, one arena or huge pages; a
+//! queue of half or a quarter of the records; reports by callback, or of failures alone with an interceptor that counts the rest.)
 
 use super::code::{ClientError, Code};
 use super::context::forward_event;
