@@ -50,7 +50,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let format = if is_json(typed) { Format::Json } else { Format::Text };
     let events = open(typed.get_one::<PathBuf>("file").map(PathBuf::as_path))?;
     let is_asked = typed.get_flag("fail-on-dead-letter");
-    let mut out = BufWriter::new(Reader::new(std::io::stdout().lock(), is_asked));
+    let mut out = BufWriter::new(Audience::new(std::io::stdout().lock(), is_asked));
     let counts = match try_events::run(&plan, events, now, format, &mut out, &mut std::io::stderr().lock()) {
         Ok(counts) => counts,
         // A reader that has gone away (`| head`) has seen what it wanted, and nobody asks for more.
@@ -64,14 +64,14 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
 }
 
 /// Whoever reads the verdicts.
-struct Reader<W> {
+struct Audience<W> {
     out: W,
     /// The exit code is about all events: they are judged to the end, though nobody may be left to read of them (`| head`).
     is_optional: bool,
     is_gone: bool,
 }
 
-impl<W> Reader<W> {
+impl<W> Audience<W> {
     fn new(out: W, is_optional: bool) -> Self {
         Self { out, is_optional, is_gone: false }
     }
@@ -87,7 +87,7 @@ impl<W> Reader<W> {
     }
 }
 
-impl<W: Write> Write for Reader<W> {
+impl<W: Write> Write for Audience<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.tell(bytes.len(), |out| out.write(bytes))
     }
@@ -133,7 +133,7 @@ mod tests {
     fn a_reader_that_goes_away_ends_it_unless_the_exit_code_is_asked_for() {
         let judge = |is_optional| {
             let (plan, events) = (Plan::user_login(), &b"1\n2\n3\n"[..]);
-            let mut out = Reader::new(Closed, is_optional);
+            let mut out = Audience::new(Closed, is_optional);
             let counts = try_events::run(
                 &plan,
                 events,
