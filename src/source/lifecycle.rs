@@ -285,6 +285,8 @@ impl Source {
         let deadline = self.shutdown.deadline().unwrap_or_else(Instant::now);
         let partitions = self.positions.partitions();
         let drained = self.drain(&partitions, deadline);
+        // Leaving the group may wait for a broker until the deadline, and other sources drain for as long.
+        self.health.loop_ended(self.health.source_loop(self.number));
         self.take_back(&partitions);
         for partition in partitions {
             self.ends.board.release(partition);

@@ -40,7 +40,7 @@ pub(crate) fn breakable() -> Option<Breakable> {
     Some(Breakable(turn, broker))
 }
 
-fn watched(spawn: Spawn) -> (Mill, Http) {
+pub(crate) fn watched(spawn: Spawn) -> (Mill, Http) {
     let mill = Mill::start_assigned(spawn.env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0"));
     let http = mill.http();
     (mill, http)

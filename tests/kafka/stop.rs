@@ -1,8 +1,8 @@
 //! SIGTERM: under full load, a second time, and when the drain cannot end.
 
 use crate::mill::Mill;
-use crate::outage::breakable;
-use crate::scene::{Scene, WITHIN};
+use crate::outage::{breakable, watched};
+use crate::scene::{Scene, Topic, WITHIN};
 use perf::broker::Broker;
 use perf::child::{SIGINT, SIGTERM};
 use perf::events::Shape;
@@ -87,4 +87,32 @@ fn an_idle_member_ends_though_the_broker_hangs() {
     // There is nothing to drain; that the group is not left in time is no failure.
     assert_eq!(exit.and_then(|exit| exit.code), Some(0), "{}", mill.told());
     mill.assert_no_panic();
+}
+
+#[test]
+fn a_source_that_has_ended_is_not_taken_for_dead_while_another_drains() {
+    let Some(broker) = breakable() else { return };
+    // One partition for two sources: one of them has nothing to drain.
+    let one = || Topic(1, &[]);
+    let scene = Scene::with(broker.bootstrap(), "drains-alone", one(), one(), one());
+    scene.fill(0, 30_000, Shape::default());
+    let run = scene.run().env("GRISTMILL_RATE_LIMIT", "3000").env("GRISTMILL_SOURCE_THREADS", "2");
+    let run = run.env("KAFKA_SESSION_TIMEOUT", "6000");
+    let (mill, http) = watched(run.env("GRISTMILL_DRAIN_TIMEOUT", "20s"));
+    scene.wait_for_delivery(0, 0);
+    broker.pause().unwrap();
+    assert!(mill.child().signal(SIGTERM));
+    // It needs 5 s to find that the group cannot be left, and would be silent for too long 10 s after that.
+    for _ in 0..18 {
+        std::thread::sleep(Duration::from_secs(1));
+        let (live, body) = http.get("/livez");
+        assert_eq!(live, 200, "{body}");
+    }
+    let exit = mill.child().wait(WITHIN);
+    broker.resume().unwrap();
+    assert_eq!(exit.and_then(|exit| exit.code), Some(75), "{}", mill.told());
+    mill.assert_no_panic();
+    scene.run_to_the_end();
+    let account = scene.account();
+    assert!(account.is_clean_but_for_repeats(), "{account}");
 }
