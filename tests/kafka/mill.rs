@@ -145,12 +145,17 @@ impl Http {
         line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
     }
 
+    /// `/livez` says 200.
+    pub(crate) fn assert_live(self) {
+        let (live, body) = self.get("/livez");
+        assert_eq!(live, 200, "{body}");
+    }
+
     /// Waits until `/readyz` answers with this status; `/livez` has to say 200 all the while. Gives the answer.
     pub(crate) fn wait_ready_is(self, status: u16) -> String {
         let mut last = String::new();
         let seen = wait_until(&format!("/readyz did not answer {status}"), WITHIN, || {
-            let (live, body) = self.get("/livez");
-            assert_eq!(live, 200, "{body}");
+            self.assert_live();
             let (ready, body) = self.get("/readyz");
             last = body;
             Ok(ready == status)

@@ -55,12 +55,12 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
     scene.wait_for_delivery(0, 1_000);
 
     broker.stop().unwrap();
-    assert_eq!(http.get("/livez").0, 200);
+    http.assert_live();
     broker.restart().unwrap();
     scene.wait_for_more(1_000);
 
     broker.kill().unwrap();
-    assert_eq!(http.get("/livez").0, 200);
+    http.assert_live();
     broker.restart().unwrap();
     scene.wait_for_more(1_000);
     assert!(scene.lag() > 0, "the load did not outlast the outages");
@@ -151,7 +151,7 @@ fn partitions_that_nobody_can_read_have_stalled() {
     broker.pause().unwrap();
     wait_until("none has stalled", WITHIN, || Ok(stalled() > Some(0.0))).unwrap();
     mill.wait_for("no broker answers for them");
-    assert_eq!(http.get("/livez").0, 200);
+    http.assert_live();
     broker.resume().unwrap();
     scene.wait_for_more(1_000);
     wait_until("some are still said to have stalled", WITHIN, || Ok(stalled() == Some(0.0))).unwrap();
@@ -182,7 +182,7 @@ fn the_leader_of_an_output_partition_goes_away() {
     cluster.kill(leader).unwrap();
     wait_until("the partition still has a leader", WITHIN, || Ok(scene.topics.leader(&scene.output, 0)? < 0))
         .unwrap();
-    assert_eq!(http.get("/livez").0, 200);
+    http.assert_live();
     cluster.restart(leader).unwrap();
     wait_until("the partition has no leader", WITHIN, || Ok(scene.topics.leader(&scene.output, 0)? >= 0))
         .unwrap();

@@ -96,17 +96,16 @@ fn a_source_that_has_ended_is_not_taken_for_dead_while_another_drains() {
     let one = || Topic(1, &[]);
     let scene = Scene::with(broker.bootstrap(), "drains-alone", one(), one(), one());
     scene.fill(0, 30_000, Shape::default());
-    let run = scene.run().env("GRISTMILL_RATE_LIMIT", "3000").env("GRISTMILL_SOURCE_THREADS", "2");
-    let run = run.env("KAFKA_SESSION_TIMEOUT", "6000");
-    let (mill, http) = watched(run.env("GRISTMILL_DRAIN_TIMEOUT", "20s"));
+    let run = scene.run().env("GRISTMILL_RATE_LIMIT", "3000").env("KAFKA_SESSION_TIMEOUT", "6000");
+    let (mill, http) =
+        watched(run.env("GRISTMILL_SOURCE_THREADS", "2").env("GRISTMILL_DRAIN_TIMEOUT", "20s"));
     scene.wait_for_delivery(0, 0);
     broker.pause().unwrap();
     assert!(mill.child().signal(SIGTERM));
     // It needs 5 s to find that the group cannot be left, and would be silent for too long 10 s after that.
     for _ in 0..18 {
         std::thread::sleep(Duration::from_secs(1));
-        let (live, body) = http.get("/livez");
-        assert_eq!(live, 200, "{body}");
+        http.assert_live();
     }
     let exit = mill.child().wait(WITHIN);
     broker.resume().unwrap();

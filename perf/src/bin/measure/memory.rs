@@ -216,6 +216,7 @@ fn look(seen: &mut Vec<Seen>, child: &Child, started: Instant, busy: f64, writte
 /// the time after the first tenth, and the last three tenths.
 fn figures(seen: &[Seen], peak: u64, whole: Duration) -> Outcome {
     let tenth = whole.as_secs_f64() / 10.0;
+    let stretch = 3.0 * tenth;
     let (busy, records) = seen.last().map_or((0.0, 0), |last| (last.busy, last.written));
     let mut outcome = Outcome::of([
         ("peak_rss_bytes", peak as f64),
@@ -223,9 +224,8 @@ fn figures(seen: &[Seen], peak: u64, whole: Duration) -> Outcome {
         ("busy_s", busy),
         ("records", records as f64),
     ]);
-    for (name, from) in [("early_rss_bytes", tenth), ("late_rss_bytes", busy - 3.0 * tenth)] {
-        let looks =
-            seen.iter().filter(|one| one.busy > 0.0 && (from..=from + 3.0 * tenth).contains(&one.busy));
+    for (name, from) in [("early_rss_bytes", tenth), ("late_rss_bytes", busy - stretch)] {
+        let looks = seen.iter().filter(|one| one.busy > 0.0 && (from..=from + stretch).contains(&one.busy));
         let looks: Vec<f64> = looks.map(|one| one.rss as f64).collect();
         if !looks.is_empty() {
             outcome.figures.insert(name.to_owned(), Spread::of(&looks).middle);
