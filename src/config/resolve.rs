@@ -181,7 +181,7 @@ impl<'a> Resolver<'a> {
             worker_threads: self
                 .optional("KAFKA_WORKER_POOL_SIZE", integer(1, 1024))
                 .unwrap_or(cores.saturating_sub(1).max(1)) as usize,
-            batch_linger: self.get("GRISTMILL_BATCH_LINGER", duration(Duration::ZERO, 10 * SECOND)),
+            batch_linger: self.get("GRISTMILL_BATCH_LINGER", duration(Duration::ZERO, 5 * SECOND)),
             rate_limit: self.optional("GRISTMILL_RATE_LIMIT", integer(1, u64::MAX)).and_then(NonZeroU64::new),
             retry_limit: self.get("KAFKA_RETRY_LIMIT", integer(0, 1_000_000)) as u32,
             dlq_limit: self.get("GRISTMILL_DLQ_LIMIT", DlqLimit::parse),

@@ -88,6 +88,12 @@ impl Code {
     /// No error.
     pub const OK: Code = Code(0);
 
+    /// A partition has no leader at present.
+    pub(super) const NO_LEADER: Code = Code(Native::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE as i32);
+
+    /// The client knows of no such partition.
+    pub(super) const UNKNOWN_PARTITION: Code = Code(Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION as i32);
+
     /// The code that the client gave an error, if any.
     pub(super) fn of(error: &KafkaError) -> Code {
         error.rdkafka_error_code().map_or(Code::UNKNOWN, |code| Code(code as i32))

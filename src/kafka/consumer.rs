@@ -169,7 +169,35 @@ impl GroupConsumer {
     /// The oldest and the end offset of a partition, asked of the broker now. Under `read_committed` the end is the last
     /// stable offset.
     pub fn bounds(&self, partition: i32, wait: Duration) -> Result<(i64, i64), ClientError> {
-        Ok(self.client.fetch_watermarks(&self.topic, partition, wait)?)
+        let error = match self.client.fetch_watermarks(&self.topic, partition, wait) {
+            Ok(bounds) => return Ok(bounds),
+            Err(error) => ClientError::from(error),
+        };
+        // What the client says of a partition without a leader too, and goes on saying until it has asked for metadata again
+        // (librdkafka 2.12.1).
+        if error.code == Code::UNKNOWN_PARTITION && partition < self.partitions(wait)? {
+            let text = format!("partition {partition} of {} has no leader at present", self.topic);
+            return Err(ClientError { code: Code::NO_LEADER, text });
+        }
+        Err(error)
+    }
+
+    /// The end of a partition as the last fetch had it, records of open transactions included; `None` before the first one.
+    pub fn fetched_end(&self, partition: i32) -> Option<i64> {
+        let topic = CString::new(self.topic.as_str()).ok()?;
+        let (mut low, mut high) = (-1, -1);
+        // SAFETY: the client is valid, and topic and both numbers outlive the call.
+        let code = unsafe {
+            let native = self.client.client().native_ptr();
+            sys::rd_kafka_get_watermark_offsets(
+                native,
+                topic.as_ptr(),
+                partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (Code::from(code) == Code::OK && high >= 0).then_some(high)
     }
 
     /// How many partitions the input topic has, asked of the broker now.

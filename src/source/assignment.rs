@@ -6,7 +6,10 @@ use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{ClientError, GroupConsumer, Notice, Stored, start_of};
 use crate::telemetry::metrics::Rebalance;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Between two questions where the answer comes at once and is of no use.
+const QUESTION_PERIOD: Duration = Duration::from_secs(1);
 
 /// What the group has stored of a partition, and where the reading starts.
 type Start = (Stored, i64);
@@ -150,6 +153,7 @@ impl Source {
         question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
     ) -> Result<Option<T>, EngineError> {
         loop {
+            let asked = Instant::now();
             let answer = question(&self.consumer);
             self.health.tick(self.health.source_loop(self.number));
             let error = match answer {
@@ -164,6 +168,7 @@ impl Source {
             }
             self.watch()?;
             tracing::warn!(%error, group = self.config.group.id, "the cluster does not answer, asking again");
+            std::thread::park_timeout(QUESTION_PERIOD.saturating_sub(asked.elapsed()));
         }
     }
 

@@ -99,6 +99,12 @@ impl Positions {
         self.partitions.values().all(|position| position.end.is_some_and(|end| position.next >= end))
     }
 
+    /// The partitions whose reading began behind the end that is to be reached, and where.
+    pub(super) fn starts_behind_end(&self) -> impl Iterator<Item = (i32, i64)> {
+        let began = self.partitions.iter().filter(|(_, it)| it.end.is_some_and(|end| it.start > end));
+        began.map(|(&partition, position)| (partition, position.start))
+    }
+
     /// Moves the positions over the records, and answers with their spans and sizes. Records that are not ours to read are
     /// given back: of a partition that is not assigned, below the position, or at and behind the end.
     pub(super) fn advance(&mut self, records: &mut Records, record_overhead: usize) -> Tally {

@@ -6,6 +6,7 @@ use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::kafka::{Code, Cut};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 /// Partitions that the client may read from elsewhere than where we stand, for it has not taken the order to go there; and how often
 /// it was told.
@@ -45,7 +46,7 @@ impl Source {
         let Some(&Position { next: from, start, end, .. }) = self.positions.get(partition) else {
             return Ok(());
         };
-        if end.is_some_and(|end| from >= end) {
+        if end.is_some_and(|end| start <= end && from >= end) {
             // Nothing more is to be read.
             return Ok(());
         }
@@ -57,9 +58,25 @@ impl Source {
             self.send_client_to(&[partition]);
             return Ok(());
         };
+        // What was read before may be on its way still, and after this its place is not committed any more.
+        let deadline = Instant::now() + self.config.pipeline.drain_timeout;
+        let is_drained = self.drain(&[partition], deadline);
         let (why, to) = match gone {
+            Gone::Expired(_) if !is_drained || self.ends.board.is_rolled_back() => {
+                // Asked for once more, the offset is found gone again, and by then it may have been committed.
+                self.send_client_to(&[partition]);
+                return Ok(());
+            }
             Gone::Expired(to) => ("records expired or the topic was made anew", to),
-            Gone::Cut(to) => ("the log was cut, as by an unclean leader election", to),
+            Gone::Cut(to) => {
+                // The client tells of a cut once. What is not committed by now is read again, as far as it is left.
+                let Some(stored) = self.ask(|consumer| consumer.committed(&[partition], QUESTION_TIMEOUT))?
+                else {
+                    return Ok(());
+                };
+                let committed = stored.first().and_then(|stored| stored.offset).unwrap_or(start);
+                ("the log was cut, as by an unclean leader election", to.min(committed.max(bounds.0)))
+            }
         };
         let topic = &self.config.topics.input;
         let expired = u64::try_from(to - from).unwrap_or(0);
@@ -72,7 +89,7 @@ impl Source {
         if !moves_on || end.is_some_and(|end| bounds.1 < end) {
             return Err(self.no_way_on(partition, from, to, why, moves_on));
         }
-        let committed = self.settle_start(partition, &gone)?;
+        let committed = self.settle_start(partition, &gone, to)?;
         let epoch = self.ends.board.assign(partition, committed, to);
         self.positions.insert(partition, Position { epoch, start: to, next: to, end });
         self.send_client_to(&[partition]);
@@ -81,11 +98,11 @@ impl Source {
         Ok(())
     }
 
-    /// Stores a place that lies before the group's offset: nobody may begin at that any more, neither after a crash nor after a
-    /// transaction that is rolled back, for the log has other records there. Answers with what is stored now; what is not, because the
-    /// group shares out or the end was asked for, is committed with what is read next.
-    fn settle_start(&self, partition: i32, gone: &Gone) -> Result<Option<i64>, EngineError> {
-        let &Gone::Cut(to) = gone else { return Ok(None) };
+    /// Stores the place to go on at after a cut, which the group's offset may lie behind: nobody may begin at that any more, neither after
+    /// a crash nor after a transaction that is rolled back, for the log has other records there. Answers with what is stored now; what is
+    /// not, because the group shares out or the end was asked for, is committed with what is read next.
+    fn settle_start(&self, partition: i32, gone: &Gone, to: i64) -> Result<Option<i64>, EngineError> {
+        let Gone::Cut(_) = gone else { return Ok(None) };
         loop {
             match self.store(&[(partition, to, String::new())]) {
                 Some(Code::OK) => return Ok(Some(to)),

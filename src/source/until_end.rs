@@ -58,7 +58,10 @@ impl Source {
     pub(super) fn is_at_end(&mut self) -> bool {
         let Some(until_end) = self.until_end.clone() else { return false };
         let has_none = self.positions.is_empty();
-        let at_end = if has_none { self.others_reached_the_end(&until_end) } else { self.positions.at_end() };
+        let at_end = match has_none {
+            true => self.others_reached_the_end(&until_end),
+            false => self.positions.at_end() && self.are_starts_there(),
+        };
         // A drain has a time limit, and what a transaction rolls back has to be read again: the end is asked for when all is done. The
         // others may fail, and what was theirs becomes ours.
         let is_over = at_end && self.is_committed() && (has_none || self.others_reached_the_end(&until_end));
@@ -78,6 +81,13 @@ impl Source {
         self.at_home.len() == self.config.limits.batches_per_source
             && !board.has_uncommitted()
             && !board.is_rolled_back()
+    }
+
+    /// Whether the offsets exist that reading began at. One behind the end may be of a topic that was made anew or cut, which the client
+    /// finds out with its first fetch; or, where the group has read uncommitted records, lie behind the last stable offset alone.
+    fn are_starts_there(&self) -> bool {
+        let mut starts = self.positions.starts_behind_end();
+        starts.all(|(partition, start)| self.consumer.fetched_end(partition).is_some_and(|end| start <= end))
     }
 
     /// The group's offsets tell how far the others are.

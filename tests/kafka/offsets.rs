@@ -111,3 +111,15 @@ fn many_offsets_that_are_gone_do_not_keep_until_end_from_ending() {
     let mill = scene.run_to_the_end();
     assert_eq!(mill.accounting().consumed, 24 * 10);
 }
+
+/// As after a topic was made anew, or its log cut, with nobody reading.
+#[test]
+fn offsets_behind_the_end_are_not_taken_for_the_end() {
+    let Some(broker) = Broker::shared() else { return };
+    let scene = Scene::with(broker.bootstrap(), "behind-end", Topic(2, &[]), Topic(2, &[]), Topic(2, &[]));
+    scene.fill(0, 100, Shape { users: None, ..Shape::default() });
+    scene.topics.commit(&scene.group, &scene.input, &[1_000, 50]).unwrap();
+    let mill = scene.run_to_the_end();
+    assert!(mill.told().contains("from=1000 to=0"), "{}", mill.told());
+    assert_eq!(mill.accounting().consumed, 50);
+}

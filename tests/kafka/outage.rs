@@ -75,17 +75,16 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
 
 /// What is written anew in the place of what is gone has other numbers: the ledger knows nothing of what was cut off. Exactly once,
 /// where a transaction that is rolled back must not go back behind the cut.
-#[test]
-fn a_log_that_is_cut_is_read_on_from_the_cut() {
+fn cut_log(name: &str, interval: &str, wait: impl FnOnce(&Scene, Http)) {
     let Some(broker) = breakable() else { return };
-    let scene = Scene::with(broker.bootstrap(), "cut", Topic(1, &[]), Topic(4, &[]), Topic(3, &[]));
+    let scene = Scene::with(broker.bootstrap(), name, Topic(1, &[]), Topic(4, &[]), Topic(3, &[]));
     scene.fill(0, 1_000, Shape { users: None, ..Shape::default() });
     // A batch that is cut is gone as a whole, and this many records are in more than one.
     let kept = broker.disk_bytes(&scene.input).unwrap();
     scene.fill(1_000, 9_000, Shape { users: None, ..Shape::default() });
     let run = scene.run().env("GRISTMILL_DELIVERY", "exactly-once").env("GRISTMILL_INSTANCE_ID", "mill");
-    let (mill, http) = watched(run);
-    scene.wait_for_no_lag();
+    let (mill, http) = watched(run.env("GRISTMILL_TRANSACTION_INTERVAL", interval));
+    wait(&scene, http);
 
     broker.kill().unwrap();
     broker.truncate_log(&scene.input, 0, kept).unwrap();
@@ -101,6 +100,22 @@ fn a_log_that_is_cut_is_read_on_from_the_cut() {
     mill.stop();
     let account = scene.account();
     assert_eq!((account.input, account.lost), (31_000, 0), "{account}");
+}
+
+#[test]
+fn a_log_that_is_cut_is_read_on_from_the_cut() {
+    cut_log("cut", "200ms", |scene, _| scene.wait_for_no_lag());
+}
+
+/// What was read before, and is not committed yet, is not given up for it.
+#[test]
+fn a_log_that_is_cut_behind_an_open_transaction() {
+    cut_log("cut-open", "10s", |_, http| {
+        wait_until("not all is read", WITHIN, || {
+            Ok(http.metric("gristmill_records_consumed_total").is_some_and(|read| read >= 10_000.0))
+        })
+        .unwrap();
+    });
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Brokers that go away, and come back or not.
 
-use crate::rig::{GROUP, PATIENCE, Rig, count, until};
+use crate::rig::{GROUP, INPUT, PATIENCE, Rig, count, until};
 use gristmill::cli::events::Events;
 use gristmill::engine::RunOptions;
 use gristmill::error::ExitCode;
@@ -52,6 +52,20 @@ fn an_end_without_a_coordinator_is_an_end() {
     let report = running.stop();
     assert!(report.not_committed == 0);
     assert!(asked.elapsed() < Duration::from_secs(20), "the end took {:?}", asked.elapsed());
+}
+
+#[test]
+fn an_input_partition_without_a_leader_is_waited_for() {
+    let rig = Rig::new(2, [2, 2, 1], &[]);
+    rig.feed(&EVENTS, 0..200);
+    rig.cluster.set_leader(INPUT, 1, None).expect("a partition");
+    let running = rig.start();
+    // Long enough for several questions, which have to be asked again.
+    std::thread::park_timeout(Duration::from_secs(3));
+    assert!(!running.engine.shutdown().is_requested(), "it ended for a partition that is away");
+    rig.cluster.set_leader(INPUT, 1, Some(1)).expect("a broker");
+    running.wait_settled(200);
+    assert_eq!(running.stop().exit_code(), ExitCode::Clean);
 }
 
 #[test]
