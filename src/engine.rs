@@ -81,7 +81,7 @@ impl Engine {
             false => None,
         };
         log_start(&config, &plan, &targets, http.as_ref().map(HttpServer::addr));
-        let (input_ends, solitude) = <(_, _)>::default();
+        let (input_ends, solitude) = (Arc::new(InputEnds::new(input_partitions)), Arc::default());
         let wired = Wired { config, plan, shutdown, metrics, health, dlq_guard, input_ends, solitude, wake };
         let (filled_in, filled) = bounded(wired.batches());
         let (processed_in, processed) = bounded(wired.batches());

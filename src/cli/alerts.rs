@@ -2,7 +2,7 @@
 
 use super::command_line::{sources, with_settings};
 use super::failure::Failure;
-use super::output::{say, warn};
+use super::output::{say, warn, written};
 use crate::config::settings::Command as Reads;
 use crate::config::{Alerts, Resolver};
 use crate::error::ExitCode;
@@ -30,7 +30,7 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let (alerts, warnings) = resolver.finish(Reads::Alerts, alerts)?;
     warn(&warnings);
     say(format_args!("{}", rules(alerts).trim_end()));
-    Ok(ExitCode::Clean)
+    written(ExitCode::Clean)
 }
 
 fn rules(alerts: Alerts) -> String {

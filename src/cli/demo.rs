@@ -58,7 +58,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) fn command() -> Command {
     let number = |name: &'static str, default: &'static str, help: &'static str| {
         let parser = clap::value_parser!(u64);
-        Arg::new(name).long(name).value_name("N").default_value(default).value_parser(parser).help(help)
+        let arg = Arg::new(name).long(name).value_name("N").default_value(default).value_parser(parser);
+        arg.allow_negative_numbers(true).help(help)
     };
     let command = Command::new("demo")
         .about("The whole job with nothing installed: a cluster in this process, events, the engine, an account of every event")

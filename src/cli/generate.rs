@@ -58,18 +58,25 @@ pub(super) fn share(name: &'static str, default: &'static str) -> Arg {
         .value_name("SHARE")
         .default_value(default)
         .value_parser(parse)
+        .allow_negative_numbers(true)
         .help("The share of events that the built-in contract refuses")
 }
 
 pub(super) fn command() -> Command {
     let number = |name: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name("N").value_parser(clap::value_parser!(u64)).help(help)
+        Arg::new(name)
+            .long(name)
+            .value_name("N")
+            .value_parser(clap::value_parser!(u64))
+            .allow_negative_numbers(true)
+            .help(help)
     };
     let positive = |text: &str| {
         let number = text.parse::<NonZeroU64>();
         number.map_err(|_| "takes a whole number from 1; leave it out for as many as there can be".to_owned())
     };
-    let rate = Arg::new("rate").long("rate").value_name("N").value_parser(positive);
+    let rate =
+        Arg::new("rate").long("rate").value_name("N").value_parser(positive).allow_negative_numbers(true);
     let command = Command::new("generate")
         .about("Login events into a topic")
         .arg(

@@ -2,13 +2,29 @@
 
 use super::failure::Failure;
 use crate::config::{LogFormat, LogOutput};
+use crate::error::{EngineError, ExitCode, Stage};
 use std::fmt::Arguments;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Why a line of the result could not be written, first of all.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 /// A line of the result. A reader that has gone away (`| head`) is no error of ours.
 pub(super) fn say(line: Arguments<'_>) {
-    drop(writeln!(std::io::stdout().lock(), "{line}"));
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
+
+/// What became of a command whose result is all that it is for.
+pub(super) fn written(code: ExitCode) -> Result<ExitCode, Failure> {
+    let Some(why) = UNWRITTEN.get() else { return Ok(code) };
+    let message = format!("standard output cannot be written: {why}");
+    Err(EngineError::new(Stage::Start, ExitCode::Delivery, message).into())
 }
 
 /// A line for whoever watches.

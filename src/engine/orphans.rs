@@ -45,7 +45,7 @@ impl Orphans {
         };
         tracing::warn!(
             partitions = ?self.unowned,
-            "partitions have no owner: a member was killed while they were on the move; leaving the group and joining again, so that they are shared out"
+            "partitions have no owner: the topic was enlarged, or a member was killed while they were on the move; leaving the group and joining again, so that they are shared out"
         );
         if let Err(error) = first.join_anew() {
             tracing::warn!(%error, "the group could not be joined again");

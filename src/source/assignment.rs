@@ -2,6 +2,7 @@
 
 use super::lifecycle::{QUESTION_TIMEOUT, Source};
 use super::positions::Position;
+use crate::config::OffsetReset;
 use crate::error::{EngineError, ExitCode, Stage};
 use crate::faults::{self, Point};
 use crate::kafka::{ClientError, GroupConsumer, Notice, Stored, start_of};
@@ -133,7 +134,12 @@ impl Source {
         let Some(bounds) = self.ask(|consumer| consumer.bounds(partition, QUESTION_TIMEOUT))? else {
             return Ok(None);
         };
-        start_of(self.config.group.auto_offset_reset, bounds).map(Some).ok_or_else(|| {
+        let reset = match self.config.group.auto_offset_reset {
+            // All that it has came while the group was reading.
+            OffsetReset::Latest if self.ends.input_ends.is_added(partition) => OffsetReset::Earliest,
+            reset => reset,
+        };
+        start_of(reset, bounds).map(Some).ok_or_else(|| {
             EngineError::new(
                 Stage::Source,
                 ExitCode::Config,

@@ -215,7 +215,7 @@ mod tests {
 
     impl Rig {
         fn new() -> Self {
-            let (ends, now) = (Arc::new(InputEnds::default()), Instant::now());
+            let (ends, now) = (Arc::new(InputEnds::new(2)), Instant::now());
             Self { watchdog: Watchdog::new(60 * SECOND, ends.clone(), now), ends, now }
         }
 

@@ -50,7 +50,7 @@ struct Bounds {
 }
 
 const BOUNDS: Bounds = Bounds {
-    connections_max: 32,
+    connections_max: 256,
     header_bytes_max: 8 * 1024,
     read_timeout: Duration::from_secs(5),
     connection_timeout: Duration::from_secs(10),

@@ -214,6 +214,24 @@ fn the_demo_goes_by_the_built_in_contract() {
 }
 
 #[test]
+fn a_result_that_cannot_be_written_is_an_error() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    for arguments in [&["alerts"][..], &["completions", "bash"]] {
+        let call = Gristmill::new(arguments);
+        let answer = Answer::from(call.command().stdout(full()).output().expect("the binary runs"));
+        answer.fails_with(74, "standard output cannot be written");
+    }
+}
+
+#[test]
+fn a_negative_number_is_a_value_that_is_refused() {
+    Gristmill::new(&["generate", "--count", "-1"])
+        .run()
+        .fails_with(64, "invalid value '-1' for '--count <N>'");
+    Gristmill::new(&["demo", "--invalid", "-0.1"]).run().fails_with(64, "takes a number from 0 to 1");
+}
+
+#[test]
 fn alerts_prints_the_rules_with_our_thresholds() {
     let answer = Gristmill::new(&["alerts", "--alert-error-rate", "2.5%"])
         .env("ALERT_LATENCY_THRESHOLD", "250ms")

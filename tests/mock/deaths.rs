@@ -6,7 +6,7 @@ use gristmill::dlq_guard::DlqGuard;
 use gristmill::error::ExitCode;
 use gristmill::kafka::GroupConsumer;
 use gristmill::shutdown::{Reason, Shutdown};
-use gristmill::source::{Source, SourceEnds};
+use gristmill::source::{InputEnds, Source, SourceEnds};
 use gristmill::telemetry::health::Health;
 use gristmill::telemetry::metrics::Metrics;
 use std::sync::{Arc, mpsc};
@@ -25,7 +25,8 @@ fn a_source_ends_when_the_sink_is_gone() {
     let shutdown = Arc::new(Shutdown::new(2 * PATIENCE));
     let told = (Metrics::new(), Health::new(1, &["sink"], PATIENCE));
     let dlq_guard = Arc::new(DlqGuard::new(None, None, told.clone()));
-    let (board, input_ends, solitude) = <(_, _, _)>::default();
+    let (board, solitude) = <(_, _)>::default();
+    let input_ends = Arc::new(InputEnds::new(1));
     let ends = SourceEnds { home, filled, readable, wake_sink, board, dlq_guard, input_ends, solitude };
     let source = Source::new(config, 0, consumer, ends, shutdown.clone(), told);
     let (done, ended) = mpsc::channel();
