@@ -13,6 +13,7 @@ mod security;
 pub mod settings;
 pub mod sources;
 mod telemetry;
+mod text_file;
 pub mod values;
 
 pub use delivery::Delivery;
@@ -22,6 +23,7 @@ pub use limits::Limits;
 pub use mistakes::{Mistake, Mistakes};
 pub use resolve::Resolver;
 pub use sources::Sources;
+pub use text_file::read_text;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 use super::env_file;
 use super::mistakes::{Mistake, Mistakes, quoted};
+use super::text_file::read_text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
@@ -85,8 +86,7 @@ impl Sources {
     pub fn read_env_file(&mut self, path: &Path) -> Result<(), Mistakes> {
         let alone =
             |problem| Mistakes { mistakes: vec![env_file_fault(path, problem)], warnings: Vec::new() };
-        let bytes = std::fs::read(path).map_err(|error| alone(format!("cannot be read: {error}")))?;
-        let text = String::from_utf8(bytes).map_err(|_| alone("is not UTF-8".to_owned()))?;
+        let text = read_text(path).map_err(|error| alone(format!("cannot be read: {error}")))?;
         self.take_env_file(path, &text)
     }
 

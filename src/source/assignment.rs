@@ -158,12 +158,16 @@ impl Source {
         &mut self,
         question: impl Fn(&GroupConsumer) -> Result<T, ClientError>,
     ) -> Result<Option<T>, EngineError> {
+        let since = Instant::now();
         loop {
             let asked = Instant::now();
             let answer = question(&self.consumer);
             self.health.tick(self.health.source_loop(self.number));
             let error = match answer {
-                Ok(answer) => return Ok(Some(answer)),
+                Ok(answer) => {
+                    self.health.unanswered(self.number, None);
+                    return Ok(Some(answer));
+                }
                 Err(error) => error,
             };
             if !error.code.is_transient() {
@@ -172,6 +176,7 @@ impl Source {
             if self.shutdown.is_requested() {
                 return Ok(None);
             }
+            self.health.unanswered(self.number, Some(since));
             self.watch()?;
             tracing::warn!(%error, group = self.config.group.id, "the cluster does not answer, asking again");
             std::thread::park_timeout(QUESTION_PERIOD.saturating_sub(asked.elapsed()));

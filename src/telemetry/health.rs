@@ -1,8 +1,8 @@
 //! Whether the process lives and whether it is ready, from what its threads last said. Nobody is asked: a probe reads a few
 //! atomics, and no answer depends on a broker.
 //!
-//! *Live*: every loop ticked within [`SILENCE_MAX`]. *Ready*: every source has joined the group, the producer has not failed
-//! for good, deliveries come while there is something to deliver, the dead letter limit has not tripped, no shutdown.
+//! *Live*: every loop ticked within [`SILENCE_MAX`]. *Ready*: every source has joined the group and waits for no answer, the producer
+//! has not failed for good, deliveries come while there is something to deliver, the dead letter limit has not tripped, no shutdown.
 
 use super::duration_text::DurationText;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +20,8 @@ pub struct Health {
     epoch: Instant,
     loops: Box<[Heartbeat]>,
     joined: Box<[AtomicBool]>,
+    /// Since when each source has waited for an answer of the cluster without which it cannot read on; [`NEVER`].
+    unanswered_ms: Box<[AtomicU64]>,
     producer_failed: OnceLock<String>,
     dlq_limit_tripped: OnceLock<String>,
     shutting_down: AtomicBool,
@@ -60,6 +62,7 @@ impl Health {
             epoch: Instant::now(),
             loops: names.map(|name| Heartbeat { name, ticked_ms: AtomicU64::new(0) }).collect(),
             joined: (0..source_threads).map(|_| AtomicBool::new(false)).collect(),
+            unanswered_ms: (0..source_threads).map(|_| AtomicU64::new(NEVER)).collect(),
             producer_failed: OnceLock::new(),
             dlq_limit_tripped: OnceLock::new(),
             shutting_down: AtomicBool::new(false),
@@ -100,6 +103,11 @@ impl Health {
     /// A source became a member of the group, or ceased to be one. A rebalance alone changes nothing here.
     pub fn group_joined(&self, source: usize, joined: bool) {
         self.joined[source].store(joined, Ordering::Relaxed);
+    }
+
+    /// A source cannot read on without an answer of the cluster that it has waited for since then; or has it now.
+    pub fn unanswered(&self, source: usize, since: Option<Instant>) {
+        self.unanswered_ms[source].store(since.map_or(NEVER, |since| self.ms(since)), Ordering::Relaxed);
     }
 
     /// Delivery reports came.
@@ -154,6 +162,10 @@ impl Health {
                 missing.push(format!("source-{source} has not joined the consumer group"));
             }
         }
+        missing.extend(self.unanswered_ms.iter().enumerate().filter_map(|(source, since)| {
+            let phrase = format!("source-{source} has had no answer of the cluster");
+            self.overdue(&phrase, now, since)
+        }));
         if let Some(reason) = self.producer_failed.get() {
             missing.push(format!("producer failed: {reason}"));
         }
@@ -161,7 +173,8 @@ impl Health {
             missing.push(format!("too many dead letters, nothing more is read: {finding}"));
         }
         missing.extend(self.stalled(now, waiting_since));
-        missing.extend(self.without_transaction(now));
+        // Nothing is in flight then: what was rolled back is not, and nothing is read before the next transaction is open.
+        missing.extend(self.overdue("no transaction could be opened", now, &self.without_transaction_ms));
         Verdict { missing }
     }
 
@@ -174,14 +187,12 @@ impl Health {
         })
     }
 
-    /// Nothing is in flight then: what was rolled back is not, and nothing is read before the next transaction is open.
-    fn without_transaction(&self, now: Instant) -> Option<String> {
-        let waited = Duration::from_millis(
-            self.ms(now).saturating_sub(self.without_transaction_ms.load(Ordering::Relaxed)),
-        );
+    /// What has lasted since then, if that is too long.
+    fn overdue(&self, what: &str, now: Instant, since_ms: &AtomicU64) -> Option<String> {
+        let waited = Duration::from_millis(self.ms(now).saturating_sub(since_ms.load(Ordering::Relaxed)));
         (waited > self.stall_after).then(|| {
             let (waited, bound) = (DurationText(waited), DurationText(self.stall_after));
-            format!("stalled: no transaction could be opened for {waited} (GRISTMILL_STALL_AFTER is {bound})")
+            format!("stalled: {what} for {waited} (GRISTMILL_STALL_AFTER is {bound})")
         })
     }
 
@@ -291,6 +302,21 @@ mod tests {
         assert!(health.ready(now + seconds(29), None).is_yes());
         assert!(health.ready(now + seconds(31), None).missing()[0].starts_with("stalled: no transaction"));
         health.transaction_open();
+        assert!(health.ready(now + seconds(31), None).is_yes());
+    }
+
+    #[test]
+    fn no_answer_for_too_long_is_a_stall() {
+        let health = joined();
+        let now = Instant::now();
+        health.unanswered(1, Some(now));
+        assert!(health.ready(now + seconds(29), None).is_yes());
+        let missing = health.ready(now + seconds(31), None).missing().join("\n");
+        assert!(
+            missing.starts_with("stalled: source-1 has had no answer of the cluster for 31.0 s"),
+            "{missing}"
+        );
+        health.unanswered(1, None);
         assert!(health.ready(now + seconds(31), None).is_yes());
     }
 

@@ -224,6 +224,13 @@ fn a_result_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
+fn an_env_file_that_never_ends_is_refused() {
+    Gristmill::new(&["check", "--offline", "--env-file", "/dev/zero"])
+        .run()
+        .fails_with(78, "larger than 4 MiB");
+}
+
+#[test]
 fn a_negative_number_is_a_value_that_is_refused() {
     Gristmill::new(&["generate", "--count", "-1"])
         .run()

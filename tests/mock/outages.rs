@@ -7,6 +7,8 @@ use gristmill::error::ExitCode;
 use gristmill::kafka::Code;
 use gristmill::kafka::admin::Admin;
 use gristmill::kafka::mock::Request;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const EVENTS: Events = Events { seed: 6, invalid: 0.1, keys: 100 };
@@ -59,12 +61,24 @@ fn an_input_partition_without_a_leader_is_waited_for() {
     let rig = Rig::new(2, [2, 2, 1], &[]);
     rig.feed(&EVENTS, 0..200);
     rig.cluster.set_leader(INPUT, 1, None).expect("a partition");
-    let running = rig.start();
-    // Long enough for several questions, which have to be asked again.
-    std::thread::park_timeout(Duration::from_secs(3));
-    assert!(!running.engine.shutdown().is_requested(), "it ended for a partition that is away");
+    let running = rig.start_with(RunOptions::default(), |config| {
+        config.pipeline.stall_after = Duration::from_secs(1);
+        config.telemetry.http_addr = Some(([127, 0, 0, 1], 0).into());
+    });
+    let ready = || {
+        let mut connection =
+            TcpStream::connect(running.engine.http_addr().expect("it serves")).expect("it listens");
+        connection.write_all(b"GET /readyz HTTP/1.0\r\n\r\n").expect("it reads");
+        std::io::read_to_string(connection).expect("it answers")
+    };
+    // After several questions that were of no use.
+    until("readiness says what is waited for", || {
+        assert!(!running.engine.shutdown().is_requested(), "it ended for a partition that is away");
+        ready().contains("source-0 has had no answer")
+    });
     rig.cluster.set_leader(INPUT, 1, Some(1)).expect("a broker");
     running.wait_settled(200);
+    assert!(ready().ends_with("\r\nready\n"), "{}", ready());
     assert_eq!(running.stop().exit_code(), ExitCode::Clean);
 }
 
