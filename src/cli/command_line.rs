@@ -71,7 +71,7 @@ pub(super) fn completions(typed: &ArgMatches) -> Result<ExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command(), "gristmill", &mut script);
     output::say(format_args!("{}", String::from_utf8_lossy(&script).trim_end()));
-    output::written(ExitCode::Clean)
+    output::written()
 }
 
 /// Adds the flags of the settings that a command reads, and says what comes from the environment alone.

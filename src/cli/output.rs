@@ -20,9 +20,9 @@ pub(super) fn say(line: Arguments<'_>) {
     }
 }
 
-/// What became of a command whose result is all that it is for.
-pub(super) fn written(code: ExitCode) -> Result<ExitCode, Failure> {
-    let Some(why) = UNWRITTEN.get() else { return Ok(code) };
+/// How a command ends whose result is all that it is for.
+pub(super) fn written() -> Result<ExitCode, Failure> {
+    let Some(why) = UNWRITTEN.get() else { return Ok(ExitCode::Clean) };
     let message = format!("standard output cannot be written: {why}");
     Err(EngineError::new(Stage::Start, ExitCode::Delivery, message).into())
 }
