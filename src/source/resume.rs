@@ -89,7 +89,10 @@ impl Source {
         if !moves_on || end.is_some_and(|end| bounds.1 < end) {
             return Err(self.no_way_on(partition, from, to, why, moves_on));
         }
-        let committed = self.settle_start(partition, &gone, to)?;
+        let committed = match gone {
+            Gone::Expired(_) => None,
+            Gone::Cut(_) => self.settle_start(partition, to)?,
+        };
         let epoch = self.ends.board.assign(partition, committed, to);
         self.positions.insert(partition, Position { epoch, start: to, next: to, end });
         self.send_client_to(&[partition]);
@@ -98,11 +101,10 @@ impl Source {
         Ok(())
     }
 
-    /// Stores the place to go on at after a cut, which the group's offset may lie behind: nobody may begin at that any more, neither after
-    /// a crash nor after a transaction that is rolled back, for the log has other records there. Answers with what is stored now; what is
-    /// not, because the group shares out or the end was asked for, is committed with what is read next.
-    fn settle_start(&self, partition: i32, gone: &Gone, to: i64) -> Result<Option<i64>, EngineError> {
-        let Gone::Cut(_) = gone else { return Ok(None) };
+    /// Stores a place that lies before the group's offset: nobody may begin at that any more, neither after a crash nor after a
+    /// transaction that is rolled back, for the log has other records there. Answers with what is stored now; what is not, because the
+    /// group shares out or the end was asked for, is committed with what is read next.
+    fn settle_start(&self, partition: i32, to: i64) -> Result<Option<i64>, EngineError> {
         loop {
             match self.store(&[(partition, to, String::new())]) {
                 Some(Code::OK) => return Ok(Some(to)),
