@@ -119,7 +119,10 @@ impl Code {
                 | Native::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID
                 | Native::RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION
                 | Native::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC
-                | Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION,
+                | Native::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION
+                // The partition went out of the metadata while no broker had it, or while a request of it was under way: the client
+                // throws out what waits there with the partition. No report of a client that closes gets as far as here.
+                | Native::RD_KAFKA_RESP_ERR__DESTROY,
             ) => Delivery::TopicMissing,
             Some(
                 Native::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED
@@ -299,5 +302,10 @@ mod tests {
         assert_eq!(Code(9999).delivery(), Delivery::Failed, "a code that the client does not know");
         assert_eq!(Code(9999).to_string(), "error 9999");
         assert_eq!(Code::from(Native::RD_KAFKA_RESP_ERR__PURGE_QUEUE).delivery(), Delivery::Purged);
+        assert_eq!(
+            Code::from(Native::RD_KAFKA_RESP_ERR__DESTROY).delivery(),
+            Delivery::TopicMissing,
+            "what waits in a partition that goes"
+        );
     }
 }
