@@ -293,12 +293,13 @@ pub(crate) fn found_or_skipped<T>(started: std::result::Result<T, StartError>) -
     }
 }
 
-/// Properties of every node, ours: short waits, nothing made by itself, small internal topics.
+/// Properties of every node, ours: short waits, small internal topics.
 pub(crate) fn common_properties() -> Vec<(String, String)> {
     let text = [
         ("process.roles", "broker,controller"),
         ("controller.listener.names", "CONTROLLER"),
-        ("auto.create.topics.enable", "false"),
+        // Kafka's default: what makes topics unasked would do so here.
+        ("auto.create.topics.enable", "true"),
         ("group.initial.rebalance.delay.ms", "0"),
         ("offsets.topic.num.partitions", "4"),
         ("transaction.state.log.num.partitions", "4"),

@@ -265,7 +265,6 @@ impl Admin {
 /// The settings of a client that only asks.
 fn questions(kafka: &Kafka) -> ClientConfig {
     let mut config = base(kafka);
-    config.set("allow.auto.create.topics", "false");
     pass_through(&mut config, &kafka.consumer_properties);
     config
 }

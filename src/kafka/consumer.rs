@@ -296,7 +296,6 @@ fn client_config(config: &Config, thread: usize) -> ClientConfig {
         .set("auto.offset.reset", "error")
         .set("isolation.level", "read_committed")
         .set("check.crcs", "true")
-        .set("allow.auto.create.topics", "false")
         // An end of partition behind transaction markers is progress too.
         .set("enable.partition.eof", "true")
         .set("queued.min.messages", limits.fetch_queue_records.to_string())

@@ -8,7 +8,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 
-/// Bootstrap servers, security, socket time limit, client id, log level; nothing that only a consumer or a producer knows.
+/// Bootstrap servers, security, socket time limit, client id, log level, no topics made unasked; nothing that only a consumer or a
+/// producer knows.
 pub fn base(kafka: &Kafka) -> ClientConfig {
     let security = &kafka.security;
     let mut config = ClientConfig::new();
@@ -16,6 +17,9 @@ pub fn base(kafka: &Kafka) -> ClientConfig {
         .set("client.id", "gristmill")
         .set("bootstrap.servers", &kafka.bootstrap_servers)
         .set("socket.timeout.ms", kafka.socket_timeout.as_millis().to_string())
+        // A topic that is misspelt, or deleted meanwhile, must fail. A producer's default is `true`: where the brokers allow it, asking
+        // for such a topic makes it, with their defaults for partitions and retention.
+        .set("allow.auto.create.topics", "false")
         .set_log_level(log_level());
     let texts = [
         ("security.protocol", security.protocol.as_deref()),

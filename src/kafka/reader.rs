@@ -89,7 +89,6 @@ impl TopicReader {
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
             .set("check.crcs", "true")
-            .set("allow.auto.create.topics", "false")
             .set("fetch.wait.max.ms", "5")
             .set("fetch.queue.backoff.ms", "2");
         let consumer: BaseConsumer<Context> =

@@ -31,8 +31,6 @@ pub(super) struct Tally {
     pub(super) held_bytes: usize,
     /// Keys and values.
     pub(super) payload_bytes: usize,
-    /// Records that were not ours to read and were given back.
-    pub(super) refused: usize,
 }
 
 impl Position {
@@ -111,7 +109,6 @@ impl Positions {
         let mut tally = Tally::default();
         // Records come in runs of a partition: the look-ups are once a run.
         let mut run: Option<(i32, usize, Position)> = None;
-        let before = records.len();
         let Positions { partitions } = self;
         records.retain_sized(|record| {
             if run.is_none_or(|(partition, _, _)| partition != record.partition) {
@@ -135,7 +132,6 @@ impl Positions {
         if let Some((partition, _, position)) = run {
             partitions.insert(partition, position);
         }
-        tally.refused = before - records.len();
         tally.spans.retain(|span| span.first < span.next);
         self.stamp(records, &mut tally.spans);
         tally
