@@ -35,7 +35,7 @@ fn reading_stops_when_all_batches_are_out() {
 
 #[test]
 fn a_revoke_while_everything_is_full_repeats_nothing() {
-    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "20")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "20")]).with_short_session();
     rig.feed(&EVENTS, 0..6_000);
     rig.cluster.set_round_trip(Some(2), Duration::from_millis(300)).expect("a broker");
     let first = rig.start();

@@ -13,13 +13,13 @@ const UNTIL_END: RunOptions = RunOptions { until_end: true, leave: false };
 
 #[test]
 fn a_restart_under_load_repeats_nothing() {
-    let rig = Rig::new(2, [4, 4, 2], &[]);
+    let rig = Rig::new(2, [4, 4, 2], &[]).with_short_session();
     rig.feed(&EVENTS, 0..4_000);
     let mut consumed = 0;
     let mut starts = 0;
     while consumed < 4_000 {
         let running = rig
-            .start_with(RunOptions::default(), |config| config.pipeline.rate_limit = NonZeroU64::new(4_000));
+            .start_with(RunOptions::default(), |config| config.pipeline.rate_limit = NonZeroU64::new(1_000));
         running.wait_settled((4_000 - consumed).min(700));
         let report = running.stop();
         assert_eq!((report.exit_code(), report.not_committed), (ExitCode::Clean, 0));
@@ -35,7 +35,7 @@ fn a_restart_under_load_repeats_nothing() {
 
 #[test]
 fn until_end_ends_where_the_end_was() {
-    let rig = Rig::new(2, [4, 4, 2], &[]);
+    let rig = Rig::new(2, [4, 4, 2], &[]).with_short_session();
     rig.feed(&EVENTS, 0..1_000);
     let running = rig.start_two(UNTIL_END);
     // What comes now is not for this run, whenever it comes.
@@ -51,7 +51,7 @@ fn until_end_ends_where_the_end_was() {
 
 #[test]
 fn a_start_at_the_end_is_decided_once() {
-    let rig = Rig::new(2, [4, 4, 2], &[("KAFKA_AUTO_OFFSET_RESET", "latest")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("KAFKA_AUTO_OFFSET_RESET", "latest")]).with_short_session();
     rig.feed(&EVENTS, 0..100);
     let idle = rig.start();
     until("the start is committed", || idle.engine.metrics().snapshot().events.commits[0] > 0);

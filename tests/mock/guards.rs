@@ -13,7 +13,7 @@ const EVENTS: Events = Events { seed: 8, invalid: 1.0, keys: 100 };
 const COUNT: u64 = 6_000;
 
 fn rig() -> Rig {
-    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_DLQ_LIMIT", "50%/200")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_DLQ_LIMIT", "50%/200")]).with_short_session();
     rig.feed(&EVENTS, 0..COUNT);
     rig
 }

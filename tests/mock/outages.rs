@@ -18,7 +18,7 @@ fn an_outage_is_waited_for_and_costs_no_event() {
     let rig = Rig::new(2, [4, 4, 2], &[]);
     rig.feed(&EVENTS, 0..3_000);
     let running = rig.start_with(RunOptions::default(), |config| {
-        config.pipeline.rate_limit = std::num::NonZeroU64::new(3_000);
+        config.pipeline.rate_limit = std::num::NonZeroU64::new(1_000);
     });
     running.wait_settled(300);
     rig.cluster.take_down(None).expect("brokers");
@@ -136,7 +136,7 @@ fn a_coordinator_that_is_gone_for_good_holds_no_transaction_up() {
 #[test]
 fn a_member_that_is_fenced_while_it_joins_again_is_to_be_started_again() {
     const FENCED_INSTANCE_ID: Code = Code(82);
-    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_INSTANCE_ID", "a")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_INSTANCE_ID", "a")]).with_short_session();
     rig.feed(&EVENTS, 0..200);
     let running = rig.start();
     running.wait_settled(200);
@@ -156,7 +156,8 @@ fn a_commit_of_a_member_that_has_joined_again_since_is_rolled_back() {
     const FENCED_INSTANCE_ID: Code = Code(82);
     const UNKNOWN_MEMBER_ID: Code = Code(25);
     let rig =
-        Rig::new(2, [4, 4, 2], &[("GRISTMILL_DELIVERY", "exactly-once"), ("GRISTMILL_INSTANCE_ID", "a")]);
+        Rig::new(2, [4, 4, 2], &[("GRISTMILL_DELIVERY", "exactly-once"), ("GRISTMILL_INSTANCE_ID", "a")])
+            .with_short_session();
     rig.feed(&EVENTS, 0..200);
     let running = rig.start();
     running.wait_settled(200);

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 const EVENTS: Events = Events { seed: 5, invalid: 0.1, keys: 200 };
-const COUNT: u64 = 6_000;
+const COUNT: u64 = 12_000;
 
 /// Reads slowly enough that there is load for as long as the test takes.
 fn slowly(config: &mut Config) {
@@ -17,7 +17,7 @@ fn slowly(config: &mut Config) {
 
 #[test]
 fn members_that_come_and_go_lose_and_repeat_nothing() {
-    let rig = Rig::new(2, [6, 4, 2], &[]);
+    let rig = Rig::new(2, [6, 4, 2], &[]).with_short_session();
     rig.feed(&EVENTS, 0..COUNT);
     let first = rig.start_with(RunOptions::default(), slowly);
     first.wait_settled(300);
@@ -43,7 +43,7 @@ fn members_that_come_and_go_lose_and_repeat_nothing() {
 
 #[test]
 fn a_member_that_has_read_everything_keeps_its_place_in_a_rebalance() {
-    let rig = Rig::new(2, [6, 4, 2], &[]);
+    let rig = Rig::new(2, [6, 4, 2], &[]).with_short_session();
     let first = rig.start();
     let mut fed = 0;
     let mut feed = |count| {
@@ -73,7 +73,7 @@ fn a_member_that_has_read_everything_keeps_its_place_in_a_rebalance() {
 
 #[test]
 fn two_members_in_one_process_share_the_partitions() {
-    let rig = Rig::new(2, [6, 4, 2], &[]);
+    let rig = Rig::new(2, [6, 4, 2], &[]).with_short_session();
     rig.feed(&EVENTS, 0..COUNT);
     let running = rig.start_two(RunOptions::default());
     running.wait_settled(COUNT);
@@ -85,7 +85,7 @@ fn two_members_in_one_process_share_the_partitions() {
 
 #[test]
 fn a_coordinator_that_moves_loses_and_repeats_nothing() {
-    let rig = Rig::new(3, [4, 4, 2], &[]);
+    let rig = Rig::new(3, [4, 4, 2], &[]).with_short_session();
     rig.feed(&EVENTS, 0..COUNT / 2);
     let running = rig.start_with(RunOptions::default(), |config| {
         config.pipeline.rate_limit = NonZeroU64::new(2_000);
@@ -105,7 +105,7 @@ fn a_coordinator_that_moves_loses_and_repeats_nothing() {
 
 #[test]
 fn a_drain_that_is_too_slow_for_a_revoke_repeats_but_loses_nothing() {
-    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "50")]);
+    let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "50")]).with_short_session();
     // A fetch gives one of the producer's batches a partition: with small ones, what is in flight (800 records) is of each.
     for first in (0..4_000).step_by(400) {
         rig.feed(&EVENTS, first..first + 400);

@@ -96,7 +96,7 @@ fn a_dead_letter_that_is_refused_for_its_timestamp_goes_whole() {
 
 #[test]
 fn when_even_the_stub_is_refused_the_engine_stops_and_skips_nothing() {
-    let rig = rig();
+    let rig = rig().with_short_session();
     refuse(&rig.cluster, &[MSG_SIZE_TOO_LARGE; 3 * (1 + RETRIES)]);
     rig.feed(&EVENTS, 0..10);
     let report = rig.start().join();
@@ -158,7 +158,8 @@ fn a_producer_that_is_not_taken_names_the_missing_right() {
 
 #[test]
 fn a_producer_that_fails_for_good_leaves_the_group_with_what_was_delivered_committed() {
-    let mut rig = rig();
+    let mut rig = rig().with_short_session();
+    rig.config.pipeline.drain_timeout = Duration::from_secs(60);
     // What is delivered is not committed yet when it happens.
     rig.config.group.commit_interval = Duration::from_secs(30);
     // The second request cannot be: the client gives up for good, for it can no longer tell what was written.
@@ -186,11 +187,12 @@ fn a_producer_that_fails_for_good_leaves_the_group_with_what_was_delivered_commi
 #[test]
 fn a_commit_that_is_not_allowed_ends_the_engine_while_a_record_is_under_repair() {
     let mut rig = rig();
-    producer_property(&mut rig.config, "linger.ms", "200");
-    // The first request is taken, the second refused: then each of its ten records travels alone, 200 ms each.
+    producer_property(&mut rig.config, "linger.ms", "500");
+    rig.config.pipeline.drain_timeout = Duration::from_secs(30);
+    // The first request is taken, the second refused: then each of its ten records travels alone, 500 ms each.
     refuse(&rig.cluster, &[Code::OK, INVALID_RECORD]);
     // The first commit says where the reading starts, the second that it does, the third is answered in the middle of that.
-    let delay = Duration::from_millis(1500);
+    let delay = Duration::from_secs(3);
     for _ in 0..2 {
         rig.cluster.delay_request(1, Request::OffsetCommit, Code::OK, Duration::ZERO).expect("a broker");
     }

@@ -77,9 +77,16 @@ impl Rig {
         // The mock answers an empty fetch only after this, and members learn of a rebalance from a heartbeat.
         consumer_property(&mut config, "fetch.wait.max.ms", "5");
         consumer_property(&mut config, "heartbeat.interval.ms", "300");
-        // A second less than this is what the mock waits for members at every rebalance, whether all are there or not.
-        config.kafka.session_timeout = Duration::from_secs(2);
+        // A machine that stands still for a moment must not cost a membership.
+        config.kafka.session_timeout = Duration::from_secs(20);
         Rig { cluster, config, partitions }
+    }
+
+    /// For members that come and go: a second less than the session is what the mock waits for members at every rebalance, and at
+    /// every start in a group that had members, whether all are there or not.
+    pub(crate) fn with_short_session(mut self) -> Rig {
+        self.config.kafka.session_timeout = Duration::from_secs(4);
+        self
     }
 
     /// An engine that joins the group.
@@ -107,7 +114,7 @@ impl Rig {
 
     /// An engine whose two members join together; see [`Rig::start_second`].
     pub(crate) fn start_two(&self, options: RunOptions) -> Running {
-        self.cluster.set_initial_rebalance_delay(Duration::from_millis(500));
+        self.cluster.set_initial_rebalance_delay(Duration::from_secs(2));
         self.answer_join(true);
         self.answer_join(false);
         self.start_with(options, |config| {
@@ -118,7 +125,7 @@ impl Rig {
     }
 
     fn answer_join(&self, late: bool) {
-        let time = Duration::from_millis(if late { 250 } else { 0 });
+        let time = Duration::from_millis(if late { 800 } else { 0 });
         self.cluster.delay_request(1, Request::JoinGroup, Code::OK, time).expect("a broker");
     }
 

@@ -60,7 +60,8 @@ fn the_engine_ends_for_them_where_it_is_to() {
 #[test]
 fn without_brokers_they_are_counted_and_no_reason_to_end() {
     let rig =
-        Rig::new(2, [4, 4, 2], &[("GRISTMILL_WATCHDOG_AFTER", "3s"), ("GRISTMILL_WATCHDOG_EXIT", "true")]);
+        Rig::new(2, [4, 4, 2], &[("GRISTMILL_WATCHDOG_AFTER", "3s"), ("GRISTMILL_WATCHDOG_EXIT", "true")])
+            .with_short_session();
     rig.feed(&EVENTS, 0..3_000);
     let running = start(&rig, |config| config.pipeline.rate_limit = NonZeroU64::new(500));
     let metrics = running.engine.metrics().clone();
