@@ -242,7 +242,7 @@ impl Child {
     pub fn wait(&self, within: Duration) -> Option<Exit> {
         self.shared.wait_until(within, |state| state.exit.is_some()).exit?;
         // A grandchild may hold the pipes open for longer: its lines are not waited for.
-        self.shared.wait_until(Duration::from_secs(1), State::is_over).exit
+        self.shared.wait_until(Duration::from_secs(10), State::is_over).exit
     }
 
     /// Kills it and waits for the end.

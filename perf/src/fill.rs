@@ -272,8 +272,6 @@ impl<'a> Run<'a> {
         self.fail_early()?;
         let delivered = || self.producer.context().delivered.load(Ordering::Relaxed);
         // Flush returns when the last report is taken from the queue, a moment before it is counted.
-        crate::topics::wait_until("reports are missing", Duration::from_secs(5), || {
-            Ok(delivered() == self.sent)
-        })
+        crate::topics::wait_until("reports are missing", WITHIN, || Ok(delivered() == self.sent))
     }
 }

@@ -30,7 +30,7 @@ const WITHIN: Duration = Duration::from_secs(30);
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// A broker writes the markers of a transaction so soon after it has said how it ended.
-const MARKERS_WITHIN: Duration = Duration::from_secs(3);
+const MARKERS_WITHIN: Duration = Duration::from_secs(15);
 
 /// Between two looks at something that will change soon.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -81,13 +81,21 @@ impl Topics {
 
     /// Replaces a topic's own configuration: what is not named goes back to its default.
     pub fn alter_config(&self, name: &str, config: &[(&str, &str)]) -> Result<()> {
-        let wanted =
-            config.iter().fold(AlterConfig::new(ResourceSpecifier::Topic(name)), |all, (k, v)| all.set(k, v));
+        let topic = ResourceSpecifier::Topic(name);
+        let wanted = config.iter().fold(AlterConfig::new(topic), |all, (k, v)| all.set(k, v));
         let altered = block_on(self.admin.alter_configs([&wanted], &options()))?;
         for one in altered {
             one.map_err(|(_, code)| Error(format!("altering topic {name}: {code}")))?;
         }
-        Ok(())
+        // The controller has it; the brokers learn of it a moment later.
+        wait_until(&format!("the configuration of {name} did not change"), WITHIN, || {
+            let said = block_on(self.admin.describe_configs([&topic], &options()))?;
+            let all = said.into_iter().collect::<std::result::Result<Vec<_>, _>>();
+            let all = all.map_err(|code| Error(format!("asking for the configuration of {name}: {code}")))?;
+            let is =
+                |key: &str| all.iter().find_map(|one| one.get(key)).and_then(|entry| entry.value.clone());
+            Ok(config.iter().all(|(key, value)| is(key).as_deref() == Some(*value)))
+        })
     }
 
     /// Deletes a partition's records before an offset.
@@ -204,7 +212,8 @@ impl Topics {
 
     /// The id of the node that leads a partition.
     pub fn leader(&self, name: &str, partition: i32) -> Result<i32> {
-        let metadata = self.committed.fetch_metadata(None, WITHIN)?;
+        // The client asks the broker again that it asked first, and that may be gone.
+        let metadata = again(|| Ok(self.committed.fetch_metadata(None, ANSWER_WITHIN)?))?;
         let topic = metadata.topics().iter().find(|topic| topic.name() == name);
         let partition = topic.and_then(|topic| topic.partitions().iter().find(|one| one.id() == partition));
         partition.map(|one| one.leader()).ok_or_else(|| Error(format!("no such partition of {name}")))

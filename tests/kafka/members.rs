@@ -9,6 +9,7 @@ use perf::topics::wait_until;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const RATE: &str = "3000";
@@ -17,10 +18,11 @@ const RATE: &str = "3000";
 fn members_join_and_leave_under_load() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "members");
-    scene.fill(0, 40_000, Shape::default());
+    let mut load = scene.load(3_000, Shape::default());
     let join = || Mill::start_assigned(scene.run().env("GRISTMILL_RATE_LIMIT", RATE));
     let mut mills = vec![join()];
     for round in 0..3 {
+        load.keep(40_000);
         let before = scene.delivered();
         mills.push(join());
         scene.wait_for_delivery(before, 500);
@@ -72,28 +74,48 @@ fn change(mills: &mut Vec<Mill>, how: impl FnOnce(&mut Vec<Mill>)) -> Change {
     }
 }
 
-/// The longest time in which nothing of a partition came out, for each partition that stayed where it was in one of these changes.
+impl Change {
+    /// The longest time in it between two of these.
+    fn longest_gap(&self, times: &[i64]) -> i64 {
+        let mut within: Vec<i64> = [self.from_ms, self.to_ms].into();
+        within.extend(times.iter().filter(|time| (self.from_ms..=self.to_ms).contains(time)));
+        within.sort_unstable();
+        within.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap()
+    }
+}
+
+/// For each partition that stayed where it was in one of these changes: by how much the longest time in which nothing of it came out
+/// exceeds that in which nothing was put in. A machine that stands still makes both.
 fn pauses(scene: &Scene, changes: &[Change]) -> Vec<i64> {
     let number = |record: &Plain| record.value.as_deref().and_then(perf::events::number_in);
-    let from: BTreeMap<u32, i32> = scene
-        .read(&scene.input)
-        .iter()
-        .filter_map(|record| Some((number(record)?, record.partition)))
-        .collect();
-    let mut written: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    let mut from: BTreeMap<u32, i32> = BTreeMap::new();
+    let mut times: BTreeMap<i32, [Vec<i64>; 2]> = BTreeMap::new();
+    for record in scene.read(&scene.input) {
+        from.insert(number(&record).unwrap(), record.partition);
+        times.entry(record.partition).or_default()[0].push(record.timestamp_ms);
+    }
     for record in scene.read(&scene.output) {
-        written.entry(from[&number(&record).unwrap()]).or_default().push(record.timestamp_ms);
+        times.entry(from[&number(&record).unwrap()]).or_default()[1].push(record.timestamp_ms);
     }
     let mut pauses = Vec::new();
-    for Change { from_ms, to_ms, moved } in changes {
-        for (_, times) in written.iter_mut().filter(|(partition, _)| !moved.contains(*partition)) {
-            times.sort_unstable();
-            let within = times.iter().copied().filter(|time| (from_ms..=to_ms).contains(&time));
-            let times: Vec<i64> = std::iter::once(*from_ms).chain(within).chain([*to_ms]).collect();
-            pauses.push(times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap());
-        }
+    for change in changes {
+        let stayed = times.iter().filter(|(partition, _)| !change.moved.contains(*partition));
+        pauses.extend(stayed.map(|(_, [put, came])| change.longest_gap(came) - change.longest_gap(put)));
     }
     pauses
+}
+
+/// Whether the first record comes out within three seconds of the assignment, where nothing else runs: it takes one.
+fn starts_soon(bootstrap: &str) -> bool {
+    let scene = Scene::new(bootstrap, "starts");
+    scene.fill(0, 600, Shape::default());
+    let mill = Mill::start_assigned(scene.run());
+    let assigned = Instant::now();
+    scene.wait_for_delivery(0, 0);
+    let took = assigned.elapsed();
+    mill.stop();
+    println!("a start took {took:?}");
+    took < Duration::from_secs(3)
 }
 
 #[test]
@@ -102,27 +124,25 @@ fn who_keeps_a_partition_in_a_rebalance_goes_on_with_it() {
     const CHANGES: u32 = 6;
     const PAUSE_MAX_MS: i64 = 2_000;
     let Some(broker) = Broker::shared() else { return };
+    // The machine may stand still in one.
+    assert!((0..3).any(|_| starts_soon(broker.bootstrap())), "a start takes too long");
     // The brokers say when a record came.
-    let output = Topic(3, &[("message.timestamp.type", "LogAppendTime")]);
-    let scene = Scene::with(broker.bootstrap(), "untouched", Topic(12, &[]), output, Topic(3, &[]));
+    let timed = |partitions| Topic(partitions, &[("message.timestamp.type", "LogAppendTime")]);
+    let scene = Scene::with(broker.bootstrap(), "untouched", timed(12), timed(3), Topic(3, &[]));
     let shape = Shape { refused: 0.0, ..Shape::default() };
     scene.fill(0, PER_SECOND, shape.clone());
     let mut mills = vec![Mill::start_assigned(scene.run())];
-    let assigned = Instant::now();
-    scene.wait_for_delivery(0, 0);
-    // A second, where nothing else runs.
-    assert!(assigned.elapsed() < Duration::from_secs(3), "a start took {:?}", assigned.elapsed());
     let mut changes = Vec::new();
+    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // Not a backlog: of that a partition may wait for its turn.
         scope.spawn(|| {
-            scene.fill_as(|fill| Fill {
-                first: PER_SECOND,
-                count: PER_SECOND * 35,
-                rate: Some(PER_SECOND),
-                shape: shape.clone(),
-                ..fill
-            });
+            let mut first = PER_SECOND;
+            while !is_over.load(Ordering::Relaxed) {
+                let (count, rate) = (PER_SECOND * 3, Some(PER_SECOND));
+                scene.fill_as(|fill| Fill { first, count, rate, shape: shape.clone(), ..fill });
+                first += count;
+            }
         });
         change(&mut mills, |mills| mills.push(Mill::start_assigned(scene.run())));
         for round in 0..CHANGES {
@@ -135,6 +155,7 @@ fn who_keeps_a_partition_in_a_rebalance_goes_on_with_it() {
                 }
             }));
         }
+        is_over.store(true, Ordering::Relaxed);
     });
     scene.wait_for_no_lag();
     for mill in mills.iter().filter(|mill| mill.child().is_running()) {
@@ -164,7 +185,7 @@ fn a_rolling_restart_of_static_members_repeats_nothing_and_moves_nothing() {
     const MEMBERS: usize = 3;
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "rolling");
-    scene.fill(0, 60_000, Shape { tombstones: 0.01, ..Shape::default() });
+    let mut load = scene.load(20_000, Shape { tombstones: 0.01, ..Shape::default() });
     let join = |member: usize| {
         let run = scene.run().env("GRISTMILL_INSTANCE_ID", format!("mill-{member}"));
         Mill::start(run.env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0").env("GRISTMILL_RATE_LIMIT", "1500"))
@@ -182,7 +203,12 @@ fn a_rolling_restart_of_static_members_repeats_nothing_and_moves_nothing() {
         let lines = ["partitions assigned", "partitions revoked"];
         lines.iter().flat_map(|line| mills.iter().map(|mill| count_lines(mill, line))).sum()
     };
+    // By then each of them has said what it has.
+    for mill in &mills {
+        mill.wait_for("owned=2");
+    }
     for member in 0..MEMBERS {
+        load.keep(30_000);
         let leaver = mills.remove(0);
         let before = changes(&mills);
         assert_eq!(leaver.stop().not_committed, 0);
@@ -198,7 +224,7 @@ fn a_rolling_restart_of_static_members_repeats_nothing_and_moves_nothing() {
     let ends: Vec<_> = mills.iter().map(Mill::stop).collect();
     assert!(ends.iter().all(|end| end.consumed > 0 && end.not_committed == 0), "{ends:?}");
     scene.assert_all_committed();
-    assert_eq!(scene.assert_clean().input, 60_000);
+    assert_eq!(scene.assert_clean().input, u64::from(load.count));
 }
 
 #[test]
@@ -249,11 +275,11 @@ fn two_source_threads_stop_and_go_on() {
     let scene = Scene::new(broker.bootstrap(), "sources");
     scene.fill(0, 30_000, Shape::default());
     let sources = |spawn: perf::child::Spawn| spawn.env("GRISTMILL_SOURCE_THREADS", "2");
-    let mill = Mill::start(sources(scene.run()).env("GRISTMILL_RATE_LIMIT", "6000"));
+    let mill = Mill::start(sources(scene.run()).env("GRISTMILL_RATE_LIMIT", "2000"));
     for source in ["source=0", "source=1"] {
         mill.wait_for(source);
     }
-    scene.wait_for_delivery(0, 2_000);
+    scene.wait_for_delivery(0, 1_000);
     mill.stop();
     assert!(scene.lag() > 0, "the load did not outlast the first process");
     scene.run_to_the_end_as(sources);
@@ -280,7 +306,7 @@ fn until_end_waits_for_the_partitions_of_others_and_takes_over_what_they_leave()
     scene.fill(0, 12_000, Shape::default());
     let run = |name: &str, rate: &str| {
         let run = scene.run_until_end().env("GRISTMILL_INSTANCE_ID", name);
-        Mill::start_assigned(run.env("KAFKA_SESSION_TIMEOUT", "6000").env("GRISTMILL_RATE_LIMIT", rate))
+        Mill::start_assigned(run.env("KAFKA_SESSION_TIMEOUT", "15000").env("GRISTMILL_RATE_LIMIT", rate))
     };
     // Too slow to get anywhere.
     let gone = run("gone", "1");
@@ -333,7 +359,7 @@ fn partitions_that_are_added_are_counted_and_then_read() {
     let Some(broker) = Broker::shared() else { return };
     let scene = Scene::new(broker.bootstrap(), "enlarged");
     scene.fill(0, 600, Shape::default());
-    let run = scene.run().env("KAFKA_SESSION_TIMEOUT", "6000").env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0");
+    let run = scene.run().env("GRISTMILL_HTTP_ADDR", "127.0.0.1:0");
     let run = run.env("KAFKA_CONSUMER__topic_metadata_refresh_interval_ms", "6000");
     let mill = Mill::start_assigned(run.env("KAFKA_AUTO_OFFSET_RESET", "latest"));
     let http = mill.http();

@@ -18,7 +18,7 @@ use std::time::Duration;
 pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 
 /// How long anything may take that should take a moment. The machine may be busy.
-pub(crate) const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_secs(180);
 
 /// How topics are made: partitions, and configuration as name and value.
 pub(crate) struct Topic<'a>(pub(crate) i32, pub(crate) &'a [(&'a str, &'a str)]);
@@ -58,6 +58,25 @@ impl Plain {
         let value = found.next().map(|(_, value)| std::str::from_utf8(value).expect("headers are text"));
         assert!(found.next().is_none(), "{name} stands there more than once: {:?}", self.headers);
         value
+    }
+}
+
+/// Events of which some are always left to do: what is to happen under load finds it, however long a start takes.
+pub(crate) struct Load<'a> {
+    scene: &'a Scene,
+    shape: Shape,
+    /// So many were put into the input.
+    pub(crate) count: u32,
+}
+
+impl Load<'_> {
+    /// Appends events until the group has at least so many before it.
+    pub(crate) fn keep(&mut self, wanted: u32) {
+        let missing = i64::from(wanted) - self.scene.lag();
+        if let Ok(missing @ 1..) = u32::try_from(missing) {
+            self.scene.fill(self.count, missing, self.shape.clone());
+            self.count += missing;
+        }
     }
 }
 
@@ -110,6 +129,13 @@ impl Scene {
     /// Fills the input with `count` events from number `first` on.
     pub(crate) fn fill(&self, first: u32, count: u32, shape: Shape) -> Filled {
         self.fill_as(|fill| Fill { first, count, shape, ..fill })
+    }
+
+    /// A load that begins with so many events.
+    pub(crate) fn load(&self, first: u32, shape: Shape) -> Load<'_> {
+        let mut load = Load { scene: self, shape, count: 0 };
+        load.keep(first);
+        load
     }
 
     /// Fills the input as ordered.

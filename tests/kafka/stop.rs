@@ -7,7 +7,10 @@ use perf::broker::Broker;
 use perf::child::{SIGINT, SIGTERM};
 use perf::events::Shape;
 use perf::topics::wait_until;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// An end, where nothing may wait for an answer until the client's time for one is over: 60 s.
+const PATIENCE: Duration = Duration::from_secs(55);
 
 #[test]
 fn sigterm_under_full_load_is_clean() {
@@ -15,7 +18,8 @@ fn sigterm_under_full_load_is_clean() {
     let scene = Scene::new(broker.bootstrap(), "sigterm");
     let count = 200_000;
     scene.fill(0, count, Shape::default());
-    let mill = Mill::start(scene.run());
+    // What may be on its way is more than a slow machine does in the default's 10 s.
+    let mill = Mill::start(scene.run().env("GRISTMILL_DRAIN_TIMEOUT", "60s"));
     scene.wait_for_delivery(0, 0);
     let account = mill.stop();
     assert!(account.consumed < u64::from(count), "the load did not outlast the signal");
@@ -48,21 +52,19 @@ fn a_drain_that_cannot_end_ends_at_its_deadline_or_at_the_second_signal() {
     assert!(mill.child().signal(SIGTERM));
     mill.wait_for("a second signal ends at once");
     assert!(mill.child().signal(SIGTERM));
-    let Some(exit) = mill.child().wait(Duration::from_secs(5)) else {
-        panic!("a second signal does not end it\n{}", mill.told())
-    };
+    let exit = mill.child().wait(PATIENCE);
     broker.resume().unwrap();
-    assert_eq!(exit.code, Some(143), "{exit}\n{}", mill.told());
+    // Not 75, with which the drain's time would end it.
+    assert_eq!(exit.and_then(|exit| exit.code), Some(143), "{}", mill.told());
 
     // What the first one had on the wire may arrive late, so the second one's deliveries count from when it has its partitions.
     let mill = Mill::start_assigned(run().env("GRISTMILL_DRAIN_TIMEOUT", "1s"));
     scene.wait_for_more(0);
     broker.pause().unwrap();
+    // As from a terminal and a wrapper: the same request, however long the drain.
     assert!(mill.child().signal(SIGTERM));
-    // As from a wrapper that signals the process and then its group: the same request, however long the drain.
-    mill.wait_for("draining");
-    assert!(mill.child().signal(SIGTERM));
-    let exit = mill.child().wait(WITHIN);
+    mill.child().signal(SIGINT);
+    let exit = mill.child().wait(PATIENCE);
     broker.resume().unwrap();
     assert_eq!(exit.and_then(|exit| exit.code), Some(75), "{}", mill.told());
     mill.assert_no_panic();
@@ -76,13 +78,13 @@ fn a_drain_that_cannot_end_ends_at_its_deadline_or_at_the_second_signal() {
 fn an_idle_member_ends_though_the_broker_hangs() {
     let Some(broker) = breakable() else { return };
     let scene = Scene::new(broker.bootstrap(), "idle");
-    let mill = Mill::start_assigned(scene.run().env("GRISTMILL_DRAIN_TIMEOUT", "1s"));
+    let (mill, http) = watched(scene.run().env("GRISTMILL_DRAIN_TIMEOUT", "1s"));
     // Where its reading starts is committed at once; after that there is nothing to drain.
-    let told = || Ok(scene.topics.group_offsets(&scene.group, &scene.input)?.iter().all(Option::is_some));
+    let told = || Ok(http.metric("gristmill_commits_total{result=\"ok\"}") > Some(0.0));
     wait_until("the starts are not committed", WITHIN, told).unwrap();
     broker.pause().unwrap();
     assert!(mill.child().signal(SIGTERM));
-    let exit = mill.child().wait(WITHIN);
+    let exit = mill.child().wait(PATIENCE);
     broker.resume().unwrap();
     // There is nothing to drain; that the group is not left in time is no failure.
     assert_eq!(exit.and_then(|exit| exit.code), Some(0), "{}", mill.told());
@@ -98,16 +100,17 @@ fn a_source_that_has_ended_is_not_taken_for_dead_while_another_drains() {
     scene.fill(0, 30_000, Shape::default());
     let run = scene.run().env("GRISTMILL_RATE_LIMIT", "3000").env("KAFKA_SESSION_TIMEOUT", "6000");
     let (mill, http) =
-        watched(run.env("GRISTMILL_SOURCE_THREADS", "2").env("GRISTMILL_DRAIN_TIMEOUT", "20s"));
+        watched(run.env("GRISTMILL_SOURCE_THREADS", "2").env("GRISTMILL_DRAIN_TIMEOUT", "30s"));
     scene.wait_for_delivery(0, 0);
     broker.pause().unwrap();
     assert!(mill.child().signal(SIGTERM));
     // It needs 5 s to find that the group cannot be left, and would be silent for too long 10 s after that.
-    for _ in 0..18 {
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_secs(18) {
         std::thread::sleep(Duration::from_secs(1));
         http.assert_live();
     }
-    let exit = mill.child().wait(WITHIN);
+    let exit = mill.child().wait(PATIENCE);
     broker.resume().unwrap();
     assert_eq!(exit.and_then(|exit| exit.code), Some(75), "{}", mill.told());
     mill.assert_no_panic();

@@ -17,10 +17,12 @@ pub(crate) fn terminate(world: &mut World, scale: &Scale, report: &mut Report) -
     let title = format!("SIGTERM under full load, {} times", scale.stops);
     report.part(&title, &world.engine(&names, &[], &[]).line());
     let mut random = Random::new(world.seed, 3);
+    // A second of work and more, of which a twentieth is done when the signal comes.
+    let load = scale.events.max(1_000_000);
     for stop in 1..=scale.stops {
         // Each one has a full load: what is left from the one before, or more of it.
-        if world.topics.lag(&names.group, &names.input)? < i64::from(scale.events) {
-            crate::append(world, scale.events)?;
+        if world.topics.lag(&names.group, &names.input)? < i64::from(load) {
+            crate::append(world, load)?;
         }
         let before = world.written(&names)?;
         let child = world.engine(&names, &[], &[]).start()?;
