@@ -166,6 +166,7 @@ impl<'a> Run<'a> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &fill.bootstrap)
+            .set("allow.auto.create.topics", "false")
             .set("enable.idempotence", "true")
             .set("linger.ms", "5");
         // The client's own hash decides where a key goes: the ledger's hash is checked against it.

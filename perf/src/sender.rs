@@ -25,6 +25,8 @@ impl Sender {
     pub fn new(bootstrap: &str, topic: &str, properties: &[(&str, &str)]) -> Result<Sender> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("log_level", "2");
+        // A producer asks for it, if not told otherwise.
+        config.set("allow.auto.create.topics", "false");
         for (name, value) in properties {
             config.set(*name, *value);
         }
