@@ -3,7 +3,7 @@
 use super::failure::Failure;
 use crate::config::{LogFormat, LogOutput};
 use crate::error::{EngineError, ExitCode, Stage};
-use std::fmt::Arguments;
+use std::fmt::{Arguments, Display};
 use std::io::{ErrorKind, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +22,13 @@ pub(super) fn say(line: Arguments<'_>) {
 
 /// How a command ends whose result is all that it is for.
 pub(super) fn written() -> Result<ExitCode, Failure> {
-    let Some(why) = UNWRITTEN.get() else { return Ok(ExitCode::Clean) };
+    UNWRITTEN.get().map_or(Ok(ExitCode::Clean), |why| Err(unwritten(why)))
+}
+
+/// The result could not be written: why.
+pub(super) fn unwritten(why: impl Display) -> Failure {
     let message = format!("standard output cannot be written: {why}");
-    Err(EngineError::new(Stage::Start, ExitCode::Delivery, message).into())
+    EngineError::new(Stage::Start, ExitCode::Delivery, message).into()
 }
 
 /// A line for whoever watches.

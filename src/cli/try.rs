@@ -3,6 +3,7 @@
 use super::command_line::{self, is_json, point_in_time, sources, with_settings};
 use super::contract;
 use super::failure::Failure;
+use super::output;
 use super::try_events::{self, Format};
 use crate::config::Resolver;
 use crate::config::settings::Command as Reads;
@@ -55,7 +56,8 @@ pub(super) fn run(typed: &ArgMatches) -> Result<ExitCode, Failure> {
         Ok(counts) => counts,
         // A reader that has gone away (`| head`) has seen what it wanted, and nobody asks for more.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::Clean),
-        Err(error) => return Err(failed(format!("reading events or writing verdicts: {error}"))),
+        Err(error) if out.get_ref().is_full => return Err(output::unwritten(error)),
+        Err(error) => return Err(failed(format!("events cannot be read: {error}"))),
     };
     if counts.dead_letters > 0 && is_asked {
         return Ok(ExitCode::DeadLetter);
@@ -69,11 +71,13 @@ struct Audience<W> {
     /// The exit code is about all events: they are judged to the end, though nobody may be left to read of them (`| head`).
     is_optional: bool,
     is_gone: bool,
+    /// It takes no more, as a file on a disk that is full.
+    is_full: bool,
 }
 
 impl<W> Audience<W> {
     fn new(out: W, is_optional: bool) -> Self {
-        Self { out, is_optional, is_gone: false }
+        Self { out, is_optional, is_gone: false, is_full: false }
     }
 
     fn tell<T>(&mut self, otherwise: T, tell: impl FnOnce(&mut W) -> io::Result<T>) -> io::Result<T> {
@@ -81,6 +85,7 @@ impl<W> Audience<W> {
             return Ok(otherwise);
         }
         tell(&mut self.out).or_else(|error| {
+            self.is_full = !matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::Interrupted);
             self.is_gone = self.is_optional && error.kind() == ErrorKind::BrokenPipe;
             if self.is_gone { Ok(otherwise) } else { Err(error) }
         })

@@ -216,8 +216,8 @@ fn the_demo_goes_by_the_built_in_contract() {
 #[test]
 fn a_result_that_cannot_be_written_is_an_error() {
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    for arguments in [&["alerts"][..], &["completions", "bash"]] {
-        let call = Gristmill::new(arguments);
+    for arguments in [&["alerts"][..], &["completions", "bash"], &["try", "events.jsonl"]] {
+        let call = Gristmill::new(arguments).file("events.jsonl", "{}\n");
         let answer = Answer::from(call.command().stdout(full()).output().expect("the binary runs"));
         answer.fails_with(74, "standard output cannot be written");
     }
