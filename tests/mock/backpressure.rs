@@ -35,17 +35,19 @@ fn reading_stops_when_all_batches_are_out() {
 
 #[test]
 fn a_revoke_while_everything_is_full_repeats_nothing() {
+    // All batches once in a round trip, for four times as long as the second one takes to get its partitions.
+    const LOAD: u64 = 30_000;
     let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "20")]).with_short_session();
-    rig.feed(&EVENTS, 0..6_000);
+    rig.feed(&EVENTS, 0..LOAD);
     rig.cluster.set_round_trip(Some(2), Duration::from_millis(300)).expect("a broker");
     let first = rig.start();
     until("all batches are out", || first.engine.metrics().accounting().batches_in_flight() == BATCHES);
     let second = rig.start_second(|_| {});
     second.wait_settled(20);
     rig.cluster.set_round_trip(Some(2), Duration::ZERO).expect("a broker");
-    until("both are through", || first.settled() + second.settled() >= 6_000);
+    until("both are through", || first.settled() + second.settled() >= LOAD);
     let revoked = first.engine.metrics().snapshot().events.rebalances;
     assert!(revoked.iter().sum::<u64>() >= 2, "the first one gave partitions up: {revoked:?}");
     assert!(first.stop().drained && second.stop().drained);
-    assert_exactly_once(&rig.read(), &EVENTS, 6_000);
+    assert_exactly_once(&rig.read(), &EVENTS, LOAD);
 }

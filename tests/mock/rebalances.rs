@@ -105,9 +105,11 @@ fn a_coordinator_that_moves_loses_and_repeats_nothing() {
 
 #[test]
 fn a_drain_that_is_too_slow_for_a_revoke_repeats_but_loses_nothing() {
+    // More than the first one does until the second one has its partitions.
+    const LOAD: u64 = 20_000;
     let rig = Rig::new(2, [4, 4, 2], &[("GRISTMILL_BATCH_SIZE", "50")]).with_short_session();
     // A fetch gives one of the producer's batches a partition: with small ones, what is in flight (800 records) is of each.
-    for first in (0..4_000).step_by(400) {
+    for first in (0..LOAD).step_by(400) {
         rig.feed(&EVENTS, first..first + 400);
     }
     rig.cluster.set_round_trip(Some(2), Duration::from_millis(600)).expect("a broker");
@@ -120,10 +122,10 @@ fn a_drain_that_is_too_slow_for_a_revoke_repeats_but_loses_nothing() {
     second.wait_settled(20);
     rig.cluster.set_round_trip(Some(2), Duration::ZERO).expect("a broker");
     // What the first one had under way for partitions that it gave up is fenced, and read again by the second.
-    until("the second one has read again", || first.settled() + second.settled() > 4_000);
+    until("the second one has read again", || first.settled() + second.settled() > LOAD);
     until("both are idle", || {
         let idle = |running: &Running| running.engine.metrics().accounting().in_flight() == 0;
-        idle(&first) && idle(&second) && count(&rig.read(), &EVENTS, 4_000).missing.is_empty()
+        idle(&first) && idle(&second) && count(&rig.read(), &EVENTS, LOAD).missing.is_empty()
     });
     assert!(first.engine.metrics().snapshot().events.commits_fenced > 0);
     first.stop();
