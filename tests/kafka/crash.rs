@@ -1,7 +1,7 @@
 //! Kill -9, again and again, in the middle of the work: nothing is lost, and what comes twice is bounded.
 
 use crate::mill::Mill;
-use crate::scene::Scene;
+use crate::scene::{Scene, is_within};
 use perf::broker::Broker;
 use perf::child::Spawn;
 use perf::events::Shape;
@@ -44,12 +44,12 @@ fn kill_9_at_random_moments_loses_nothing() {
     assert!(account.repeated < u64::from(KILLS * RATE), "{account}");
 }
 
-#[test]
-fn a_dynamic_member_is_replaced_when_its_session_ends() {
-    let Some(broker) = Broker::shared() else { return };
+const SESSION: Duration = Duration::from_secs(6);
+
+/// Kills a dynamic member: how long nothing comes out.
+fn dynamic_member_is_replaced_in(broker: &Broker) -> Duration {
     let scene = Scene::new(broker.bootstrap(), "dynamic");
     scene.fill(0, 24_000, Shape::default());
-    const SESSION: Duration = Duration::from_secs(6);
     let session = |spawn: Spawn| spawn.env("KAFKA_SESSION_TIMEOUT", SESSION.as_millis().to_string());
     let mill = Mill::start(session(scene.run()).env("GRISTMILL_RATE_LIMIT", "4000"));
     scene.wait_for_delivery(0, 0);
@@ -58,21 +58,27 @@ fn a_dynamic_member_is_replaced_when_its_session_ends() {
     let next = Mill::start(session(scene.run_until_end()));
     scene.wait_for_delivery(before, 0);
     let took = killed.elapsed();
-    // It takes a second more. The default session is 45 s; the machine may be busy.
-    assert!(took < SESSION + Duration::from_secs(20), "it took {took:?}");
     next.ends_with(0);
     assert!(next.accounting().consumed > 0, "the load did not outlast the kill");
     let account = scene.account();
     assert!(account.is_clean_but_for_repeats() && account.repeated < 4_000, "{account}");
+    took
 }
 
 #[test]
-fn a_static_member_takes_its_partitions_up_at_once() {
+fn a_dynamic_member_is_replaced_when_its_session_ends() {
     let Some(broker) = Broker::shared() else { return };
+    let most = SESSION + Duration::from_secs(2);
+    assert!(
+        is_within(most, || dynamic_member_is_replaced_in(broker)),
+        "three times it took {most:?} or more"
+    );
+}
+
+/// Kills a static member, and stops the one that follows: the longer time in which nothing comes out.
+fn static_member_is_replaced_in(broker: &Broker) -> Duration {
     let scene = Scene::new(broker.bootstrap(), "static");
     scene.fill(0, 40_000, Shape::default());
-    // It takes some two seconds. Without its id it would be a session: 45 s.
-    const AT_ONCE: Duration = Duration::from_secs(30);
     let run = || scene.run().env("GRISTMILL_RATE_LIMIT", "2000").env("GRISTMILL_INSTANCE_ID", "mill");
     let first = Mill::start(run());
     scene.wait_for_delivery(0, 0);
@@ -80,19 +86,26 @@ fn a_static_member_takes_its_partitions_up_at_once() {
     let (killed, before) = (Instant::now(), scene.delivered());
     let second = Mill::start_assigned(run());
     scene.wait_for_delivery(before, 0);
-    let took = killed.elapsed();
-    assert!(took < AT_ONCE, "it took {took:?}");
+    let after_kill = killed.elapsed();
     // A clean end does not leave the group either: the third is as quick.
     second.stop();
     let (stopped, before) = (Instant::now(), scene.delivered());
     assert!(scene.lag() > 0, "the load did not outlast the members");
     let third = Mill::start(scene.run_until_end().env("GRISTMILL_INSTANCE_ID", "mill"));
     scene.wait_for_delivery(before, 0);
-    let took = stopped.elapsed();
-    assert!(took < AT_ONCE, "it took {took:?}");
+    let after_stop = stopped.elapsed();
     third.ends_with(0);
     let account = scene.account();
     assert!(account.is_clean_but_for_repeats(), "{account}");
+    after_kill.max(after_stop)
+}
+
+#[test]
+fn a_static_member_takes_its_partitions_up_at_once() {
+    let Some(broker) = Broker::shared() else { return };
+    // Without its id it would be a session: 45 s.
+    let most = Duration::from_secs(5);
+    assert!(is_within(most, || static_member_is_replaced_in(broker)), "three times it took {most:?} or more");
 }
 
 #[test]

@@ -158,6 +158,7 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
     let mill = Mill::start_assigned(run(&scene, "mill", 3_000));
     scene.wait_for_delivery(0, 1_000);
     for crashes in [false, true] {
+        load.keep(30_000);
         if crashes {
             broker.kill().unwrap()
         } else {
@@ -165,8 +166,8 @@ fn a_broker_that_is_restarted_and_one_that_crashes() {
         }
         broker.restart().unwrap();
         scene.wait_for_more(1_000);
-        load.keep(30_000);
     }
+    assert!(scene.lag() > 0, "the load did not outlast the outages");
     mill.stop();
     let account = finish(&scene);
     assert_eq!(account.reasons.get("delivery_failed"), None);

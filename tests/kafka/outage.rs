@@ -123,10 +123,10 @@ fn a_log_that_is_cut_behind_an_open_transaction() {
 fn a_broker_that_hangs() {
     let Some(broker) = breakable() else { return };
     let scene = Scene::new(broker.bootstrap(), "hang");
-    // 60 MB, of which at most half may be held: the rest has to wait in the topic.
-    scene.fill(0, 30_000, Shape { pad_to: 2_000, ..Shape::default() });
+    // 120 MB, of which at most a quarter may be held: the rest has to wait in the topic.
+    scene.fill(0, 60_000, Shape { pad_to: 2_000, ..Shape::default() });
     let run = scene.run().env("GRISTMILL_STALL_AFTER", "2s").env("GRISTMILL_MEMORY_LIMIT", "32MiB");
-    let (mill, http) = watched(run.env("GRISTMILL_RATE_LIMIT", "2000"));
+    let (mill, http) = watched(run.env("GRISTMILL_RATE_LIMIT", "6000"));
     scene.wait_for_delivery(0, 1_000);
     http.wait_ready_is(200);
 

@@ -20,6 +20,11 @@ pub(crate) const GRISTMILL: &str = env!("CARGO_BIN_EXE_gristmill");
 /// How long anything may take that should take a moment. The machine may be busy.
 pub(crate) const WITHIN: Duration = Duration::from_secs(180);
 
+/// Whether what takes a time takes less than `most` in one of three tries: the machine may stand still in one.
+pub(crate) fn is_within(most: Duration, mut took: impl FnMut() -> Duration) -> bool {
+    (0..3).any(|_| took() < most)
+}
+
 /// How topics are made: partitions, and configuration as name and value.
 pub(crate) struct Topic<'a>(pub(crate) i32, pub(crate) &'a [(&'a str, &'a str)]);
 

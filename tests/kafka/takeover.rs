@@ -62,14 +62,14 @@ impl Old {
 
     /// Leaves the group in order; what was its last commit is committed.
     fn stop(self) -> Vec<u32> {
-        let commit = || self.consumer.commit_consumer_state(CommitMode::Sync);
+        let mut code = None;
         // The group may be sharing out anew.
-        let committed = commit().or_else(|_| {
-            std::thread::sleep(Duration::from_secs(1));
-            commit()
-        });
-        let code = committed.err().and_then(|error| error.rdkafka_error_code());
-        assert!(matches!(code, None | Some(RDKafkaErrorCode::NoOffset)), "{code:?}");
+        wait_until("the commit was not taken", WITHIN, || {
+            let committed = self.consumer.commit_consumer_state(CommitMode::Sync);
+            code = committed.err().and_then(|error| error.rdkafka_error_code());
+            Ok(matches!(code, None | Some(RDKafkaErrorCode::NoOffset)))
+        })
+        .unwrap_or_else(|error| panic!("{error}: {code:?}"));
         self.done
     }
 }
@@ -117,6 +117,7 @@ fn a_group_is_taken_over_from_a_plain_consumer_and_given_back() {
     early.refuses(78, &[&quoted(&scene.group)]);
 
     let done_by_old = old.stop();
+    assert!(done_by_old.len() < FIRST as usize, "nothing was left to take over");
     let mut standing = String::new();
     wait_until("the group did not become empty", WITHIN, || {
         standing = answer(&scene, &["offsets", "show"]);
